@@ -1,0 +1,84 @@
+"""Configuration: a TOML file into a frozen, typed struct.
+
+Every key is known or refused by name. Paths are relative to the file that names
+them. Secrets never stand in a configuration; it holds the path of their file.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tacita.errors import ConfigError
+
+__all__ = ["Listen", "Struct", "load", "origin_of"]
+
+T = TypeVar("T", bound="Struct")
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of every table in a configuration file (subclasses say `frozen=True` again, for mypy)."""
+
+
+class Listen(Struct, frozen=True):
+    """Where a role accepts connections: a TCP address, or a unix socket."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    unix: Path | None = None
+    tls_certificate: Path | None = None
+    tls_private_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse half a key pair. Raises `ValueError` (which `load` turns into a `ConfigError`)."""
+        if (self.tls_certificate is None) != (self.tls_private_key is None):
+            raise ValueError("tls_certificate and tls_private_key go together")
+        if not 0 <= self.port <= 65_535:
+            raise ValueError("port is between 0 and 65535")
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """Read the TOML file `path` as a `kind`.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, has an unknown or missing key, or a
+            value of the wrong type.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from None
+
+    def paths(wanted: type[Any], value: Any) -> Any:
+        if wanted is Path and isinstance(value, str):
+            return path.parent / value
+        raise NotImplementedError
+
+    try:
+        return msgspec.toml.decode(content, type=kind, dec_hook=paths)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"The configuration {path} is not valid: {error}.") from None
+
+
+def origin_of(url: str) -> str:
+    """Return `url` without anything behind its authority: an origin of RFC 6454, default ports left out.
+
+    Raises:
+        ConfigError: it is not an http or https URL, or has user information, query or fragment.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError("A URL in the configuration cannot be parsed.") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError("A URL in the configuration is not an http or https URL with a host.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            "A URL in the configuration has user information, a query or a fragment; remove it."
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if port is None or port == {"http": 80, "https": 443}[parts.scheme]:
+        return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}:{port}"

@@ -1,0 +1,1 @@
+"""Bytes, and nothing else: integers, cursors, base64url and auth-params."""
