@@ -1,0 +1,1 @@
+"""The node: knows what is asked, never who asks, and keeps nothing."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tacita.errors import ConfigError
 
-__all__ = ["read_secret", "write_atomic", "write_secret"]
+__all__ = ["create_secret", "read_secret", "write_atomic", "write_secret"]
 
 
 def read_secret(path: Path, what: str) -> bytes:
@@ -29,6 +29,19 @@ def read_secret(path: Path, what: str) -> bytes:
 def write_secret(path: Path, content: bytes) -> None:
     """Write `content` to `path` with mode 0600, atomically and durably."""
     write_atomic(path, content, mode=0o600)
+
+
+def create_secret(path: Path, content: bytes) -> bool:
+    """Write `content` to `path` as `write_secret` does, unless it exists; False: another was first."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        write_secret(temporary, content)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:

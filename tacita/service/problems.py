@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from tacita.errors import TacitaError
 from tacita.service.logs import Logger
@@ -15,7 +16,6 @@ __all__ = ["CONTENT_TYPE", "Problem", "middleware", "problem", "web_response"]
 CONTENT_TYPE = "application/problem+json"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Middleware = Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def web_response(error: TacitaError) -> web.Response:
     )
 
 
-def middleware(log: Logger) -> _Middleware:
+def middleware(log: Logger) -> Middleware:
     """Return the middleware that answers for whatever a handler raised.
 
     Defects are logged by type and place only and answered with a 500 that says nothing else.

@@ -29,7 +29,7 @@ from tacita.service.logs import Logger, tame_libraries
 from tacita.service.metrics import Metrics
 from tacita.service.readiness import Readiness
 
-__all__ = ["EXIT_CONFIG", "Service", "run"]
+__all__ = ["EXIT_CONFIG", "Service", "missing_extra", "public_runner", "run"]
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: a supervisor should not restart what cannot be configured."""
@@ -52,9 +52,13 @@ class Service:
     """How long to go on accepting after readiness went false, so that a load balancer notices."""
 
 
-def run(role: str, config_type: type[C], build: Callable[[C], Awaitable[Service]]) -> int:
-    """Run `role` until it is told to stop; return the process's exit code."""
-    parser = argparse.ArgumentParser(prog=f"tacita-{role}", description=f"Run a Tacita {role}.")
+def run(
+    role: str, config_type: type[C], build: Callable[[C], Awaitable[Service]], *, epilog: str | None = None
+) -> int:
+    """Run `role` until it is told to stop; return the process's exit code. `epilog` ends its help."""
+    parser = argparse.ArgumentParser(
+        prog=f"tacita-{role}", description=f"Run a Tacita {role}.", epilog=epilog
+    )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML configuration")
     parser.add_argument(
         "--check-config", action="store_true", help="read the configuration, say so, and exit"
@@ -72,6 +76,15 @@ def run(role: str, config_type: type[C], build: Callable[[C], Awaitable[Service]
     return 0
 
 
+def missing_extra(role: str, error: ModuleNotFoundError) -> int:
+    """Say which extra of the distribution `role` was installed without; return the exit code."""
+    print(
+        f"tacita-{role}: the module {error.name} is missing; run pip install 'tacita[{role}]'.",
+        file=sys.stderr,
+    )
+    return EXIT_CONFIG
+
+
 async def _serve(building: Awaitable[Service]) -> None:
     service = await building
     tame_libraries(service.log)
@@ -84,14 +97,7 @@ async def _serve(building: Awaitable[Service]) -> None:
     admin = web.AppRunner(
         create_admin_app(service.readiness, service.metrics), access_log=None, handle_signals=False
     )
-    public = web.AppRunner(
-        service.app,
-        access_log=None,
-        handle_signals=False,
-        # A client that goes away ends its handler, which in turn lets go of the upstream.
-        handler_cancellation=True,
-        shutdown_timeout=service.drain_seconds,
-    )
+    public = public_runner(service)
     try:
         await _listen(admin, service.admin)
         await _listen(public, service.listen)
@@ -104,6 +110,22 @@ async def _serve(building: Awaitable[Service]) -> None:
         await public.cleanup()
         await admin.cleanup()
     service.log.event("stopped")
+
+
+def public_runner(service: Service) -> web.AppRunner:
+    """Return what serves the role's application, as `run` does (for tests inside one process)."""
+    return web.AppRunner(
+        service.app,
+        access_log=None,
+        handle_signals=False,
+        # A client that goes away ends its handler, which in turn lets go of the upstream.
+        handler_cancellation=True,
+        shutdown_timeout=service.drain_seconds,
+        # Content codings are the applications' business: what a peer packed is not blown up behind them.
+        auto_decompress=False,
+        # nginx: keepalive_timeout 75s (aiohttp would keep an idle or half-said request for an hour).
+        keepalive_timeout=75.0,
+    )
 
 
 async def _listen(runner: web.AppRunner, listen: Listen) -> None:

@@ -1,0 +1,128 @@
+"""The gateway's routes, and the wiring of its parts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from gateway.admission import Admission
+from gateway.config import GatewayConfig, StoreConfig
+from gateway.exchange import Exchange
+from gateway.issuers import IssuerKeys
+from gateway.keys import load_keys
+from gateway.messages import Messages
+from gateway.observe import Observations
+from gateway.publish import challenge_document, keys_document
+from gateway.stores import open_store
+from gateway.targets import open_routes
+from tacita.errors import TacitaError
+from tacita.privacypass.challenge import TokenChallenge
+from tacita.privacypass.spent import SpentStore
+from tacita.privacypass.types import blind_rsa
+from tacita.service import problems
+from tacita.service.documents import serve_document
+from tacita.service.logs import Logger
+from tacita.service.metrics import Metrics
+from tacita.service.readiness import Readiness
+from tacita.service.run import Service
+
+__all__ = ["CHALLENGE_PATH", "MESSAGE_PATH", "build"]
+
+MESSAGE_PATH = "/.well-known/ohttp-gateway"
+"""RFC 9540, Section 4: GET gives the key configurations, POST takes messages."""
+
+CHALLENGE_PATH = "/challenge"
+
+_EVENTS: dict[str, dict[str, type[str | int | float | bool]]] = {
+    "issuer_directory_failed": {"kind": str},
+    "spent_keys_dropped": {"count": int},
+    "store_failed": {"kind": str},
+}
+_STORE_CHECK_SECONDS = 5.0
+_DROP_SECONDS = 3600.0
+
+
+async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -> Service:
+    """Return the gateway that `config` describes.
+
+    Raises:
+        ConfigError: a key, store or target cannot be used as configured.
+    """
+    log = Logger("gateway", _EVENTS)
+    metrics = Metrics("gateway")
+    observed = Observations(metrics)
+    readiness = Readiness(["issuer_keys", "store"])
+    challenge = TokenChallenge(blind_rsa.TOKEN_TYPE, config.issuer.name, b"", (config.authority,))
+    keys = load_keys(config.keys)
+    issuer = IssuerKeys(config.issuer, clock, log)
+    store = await _open_store(config.store)
+
+    app = web.Application(middlewares=[problems.middleware(log)])
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async with open_routes(config.targets, config.limits, config.token.seconds) as routes:
+            admission = Admission(challenge, issuer, store, observed)
+            exchange = Exchange(routes, admission, config.token, config.limits, clock)
+            app[_MESSAGES] = Messages(keys, exchange, config.token, config.limits, observed)
+            tasks = [
+                asyncio.create_task(issuer.keep_fresh(lambda: readiness.set("issuer_keys", holds=True))),
+                asyncio.create_task(_watch(store, readiness, log)),
+                asyncio.create_task(_drop_dead_keys(store, clock, log)),
+            ]
+            yield
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await store.close()
+
+    async def post(request: web.Request) -> web.StreamResponse:
+        return await request.app[_MESSAGES].post(request)
+
+    app.cleanup_ctx.append(run)
+    published = [
+        (MESSAGE_PATH, keys_document(keys, config.key_max_age_seconds)),
+        (CHALLENGE_PATH, challenge_document(challenge, config.token, config.key_max_age_seconds)),
+    ]
+    for path, document in published:
+        app.router.add_get(path, serve_document(document))
+    app.router.add_post(MESSAGE_PATH, post)
+    return Service(
+        app, config.listen, config.admin, log, metrics, readiness, drain_seconds=config.drain_seconds
+    )
+
+
+_MESSAGES = web.AppKey("messages", Messages)
+
+
+async def _open_store(config: StoreConfig) -> SpentStore:
+    if config.sqlite is not None:
+        return await open_store(str(config.sqlite))
+    assert config.redis is not None
+    return await open_store(
+        config.redis, password_file=config.redis_password, accept_replicas=config.accept_replicas
+    )
+
+
+async def _watch(store: SpentStore, readiness: Readiness, log: Logger) -> None:
+    """Keep the readiness condition true to the store."""
+    while True:
+        try:
+            await store.check()
+        except TacitaError as error:
+            readiness.set("store", holds=False)
+            log.event("store_failed", kind=type(error).__name__)
+        else:
+            readiness.set("store", holds=True)
+        await asyncio.sleep(_STORE_CHECK_SECONDS)
+
+
+async def _drop_dead_keys(store: SpentStore, clock: Callable[[], float], log: Logger) -> None:
+    """Forget the spent tokens of keys that have died, now and then."""
+    while True:
+        with suppress(TacitaError):
+            if count := await store.drop_expired(int(clock())):
+                log.event("spent_keys_dropped", count=count)
+        await asyncio.sleep(_DROP_SECONDS)

@@ -1,0 +1,124 @@
+"""Why the gateway says no. `OuterError`s are answered in the clear, all others inside the encapsulation."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from tacita.errors import TacitaError
+
+__all__ = [
+    "AnswerTooLong",
+    "BadInnerMessage",
+    "BadTargetAnswer",
+    "DateRefused",
+    "ExpectationRefused",
+    "IssuerKeysMissing",
+    "OuterError",
+    "RequestTooLong",
+    "RequestTooSlow",
+    "TargetNotAllowed",
+    "TargetTooSlow",
+    "TokenMissing",
+    "TokenRefused",
+    "UnsupportedMediaType",
+]
+
+
+class OuterError(TacitaError):
+    """Concerns the message around the encapsulation; the relay sees it."""
+
+
+class UnsupportedMediaType(OuterError):
+    """The body is not an encapsulated request."""
+
+    status = 415
+    clause = "RFC 9458, Section 5.2"
+
+
+class RequestTooLong(OuterError):
+    """The encapsulated request is longer than one token buys."""
+
+    status = 413
+
+
+class RequestTooSlow(OuterError):
+    """The next piece of the encapsulated request took too long to arrive."""
+
+    status = 408
+
+
+class BadInnerMessage(TacitaError):
+    """The request inside cannot be forwarded as HTTP."""
+
+    status = 400
+    clause = "RFC 9292, Section 4"
+
+
+class ExpectationRefused(TacitaError):
+    """The request inside wants to negotiate before it sends its content, which costs privacy."""
+
+    status = 417
+    clause = "RFC 9458, Section 5.2"
+
+
+class DateRefused(TacitaError):
+    """The clock of the client and ours are too far apart."""
+
+    status = 400
+    problem_type = "https://iana.org/assignments/http-problem-types#date"
+    clause = "RFC 9458, Section 6.5.2"
+
+    def __init__(self, now: float) -> None:
+        super().__init__(
+            "The Date of the request is too far from the gateway's clock; set it and retry once."
+        )
+        self.fields: Mapping[str, str] = {
+            "Date": format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
+        }
+
+
+class TargetNotAllowed(TacitaError):
+    """The origin inside is not one that this gateway forwards to."""
+
+    status = 403
+
+
+class TargetTooSlow(TacitaError):
+    """The target did not finish in the time that one token buys."""
+
+    status = 504
+
+
+class BadTargetAnswer(TacitaError):
+    """The target answered with something that cannot be carried."""
+
+    status = 502
+
+
+class AnswerTooLong(TacitaError):
+    """The target's answer is longer than one token buys."""
+
+    status = 502
+
+
+class _TokenError(TacitaError):
+    status = 401
+    clause = "RFC 9577, Section 2"
+
+    def __init__(self, sentence: str, www_authenticate: str) -> None:
+        super().__init__(sentence)
+        self.fields: Mapping[str, str] = {"WWW-Authenticate": www_authenticate}
+
+
+class TokenMissing(_TokenError):
+    """The request inside carries no PrivateToken."""
+
+
+class TokenRefused(_TokenError):
+    """The token is forged, spent, of another issuer, or for another challenge."""
+
+
+class IssuerKeysMissing(TacitaError):
+    """The gateway does not know the issuer's keys at the moment."""
+
+    status = 503

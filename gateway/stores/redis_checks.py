@@ -1,0 +1,109 @@
+"""Which Redis servers may keep spent tokens, and what to say when one cannot.
+
+A server with Debian's settings forgets on kill -9 whatever came after its last snapshot,
+an evicting one whenever memory is short, and a replica that is promoted whatever
+had not reached it yet: each would take a spent token again. All that is asked
+here stands in INFO, so that the user of the gateway needs no rights on CONFIG.
+"""
+
+import re
+from ssl import SSLError
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as ConnectionFailed
+
+from tacita.errors import ConfigError
+from tacita.privacypass.spent import StoreUnavailable
+
+__all__ = ["inspect", "is_refusal", "sentence"]
+
+
+def inspect(info: bytes, *, accept_replicas: bool) -> None:
+    """Check the reply of a server to INFO.
+
+    Raises:
+        ConfigError: the server could forget a spent token.
+        StoreUnavailable: it is still reading its files.
+    """
+    facts = _facts(info)
+    if facts.get("loading", "0") != "0":
+        raise StoreUnavailable("Redis is still loading its data; wait.")
+    refusal = _refusal(facts, accept_replicas=accept_replicas)
+    if refusal:
+        raise ConfigError(refusal)
+
+
+def _refusal(facts: dict[str, str], *, accept_replicas: bool) -> str:
+    """Return why not, or nothing. A fact that the server does not tell counts as the bad one."""
+    reasons = (
+        (
+            not re.match(r"[7-9]|\d\d", facts.get("redis_version", "")),
+            "Redis is older than version 7.0; use a newer server for spent tokens.",
+        ),
+        (
+            facts.get("cluster_enabled") != "0",
+            "Redis runs as a cluster, which is not supported yet; use a single server for spent tokens.",
+        ),
+        (
+            facts.get("role") != "master",
+            "Redis is a replica, which cannot keep spent tokens; give the address of its primary.",
+        ),
+        (
+            facts.get("aof_enabled") != "1",
+            "Redis forgets spent tokens when it crashes; set appendonly yes (and appendfsync always).",
+        ),
+        (
+            facts.get("maxmemory_policy") != "noeviction",
+            "Redis may evict spent tokens when memory is short; set maxmemory-policy noeviction.",
+        ),
+        (
+            facts.get("connected_slaves") != "0" and not accept_replicas,
+            "Redis has replicas, and one that is promoted may not know every spent token; "
+            "detach them or set accept_replicas.",
+        ),
+    )
+    return next((sentence for bad, sentence in reasons if bad), "")
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    lines = info.decode("ascii", "replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def is_refusal(error: RedisError | OSError) -> bool:
+    """Return whether the server does not want us, which no waiting will change."""
+    return isinstance(_innermost(error), AuthenticationError | NoPermissionError)
+
+
+def sentence(error: RedisError | OSError) -> str:
+    """Return what to tell about `error`, whose own text may name the server or repeat a command."""
+    sentences: tuple[tuple[type[Exception], str], ...] = (
+        (AuthenticationError, "Redis refused the gateway's user or password; check the password file."),
+        (
+            NoPermissionError,
+            "Redis denies the gateway's user a command that it needs; check the ACL.",
+        ),
+        (BusyLoadingError, "Redis is still loading its data; wait."),
+        (OutOfMemoryError, "Redis has no memory left for spent tokens; raise maxmemory."),
+        (ReadOnlyError, "Redis is a replica now and takes no writes; give the address of its primary."),
+        (SSLError, "Redis has no TLS certificate that we trust; check ca_file and the name in the address."),
+        (OSError, "Redis cannot be reached; check that it runs and where."),
+        (ConnectionFailed, "Redis cannot be reached; check that it runs and where."),
+    )
+    for kind, text in sentences:
+        if isinstance(_innermost(error), kind):
+            return text
+    return "Redis failed to answer; its own log says why."
+
+
+def _innermost(error: BaseException) -> BaseException:
+    # redis-py wraps a refused certificate, and on a unix socket a refused password, as a failure to connect.
+    reason = error.__cause__ or error.__context__
+    return reason if isinstance(reason, RedisError | SSLError) else error

@@ -1,0 +1,122 @@
+"""What an operator does with accounts and keys while the issuer runs or before it does.
+
+    tacita-issuer account add NAME --config FILE [--tier TIER] [--key-file PATH]
+    tacita-issuer account list --config FILE
+    tacita-issuer account remove NAME --config FILE
+    tacita-issuer key create --config FILE
+
+A running issuer notices a changed accounts file by itself.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from issuer.accounts import AccountsFile
+from issuer.attesters.api_key import digest_of, new_api_key
+from issuer.config import IssuerConfig
+from issuer.keys import create_key
+from tacita.errors import ConfigError, TacitaError
+from tacita.service.config import load
+from tacita.service.keyfiles import create_secret
+from tacita.service.run import EXIT_CONFIG
+
+__all__ = ["EPILOG", "NAMES", "main"]
+
+NAMES = ("account", "key")
+"""The first word of a command line that is not the service's."""
+
+EPILOG = "Commands: account add|list|remove, key create. Each has its own --help."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` spell; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        lines = options.command(load(options.config, IssuerConfig), options)
+    except TacitaError as error:
+        sys.stderr.write(f"tacita-issuer: {error}\n")
+        return EXIT_CONFIG
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML configuration")
+    parser = argparse.ArgumentParser(prog="tacita-issuer")
+    nouns = parser.add_subparsers(required=True, metavar="{account,key}")
+
+    account = nouns.add_parser("account", help="who may have tokens").add_subparsers(required=True)
+    add = account.add_parser("add", parents=[common], help="add an account and show its API key, once")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--tier", help="a tier of the configuration; needed where there are several")
+    add.add_argument(
+        "--key-file", type=Path, metavar="PATH", help="write the API key to this file (0600) instead"
+    )
+    add.set_defaults(command=_add)
+    listing = account.add_parser("list", parents=[common], help="list name, tier and day of each account")
+    listing.set_defaults(command=_list)
+    remove = account.add_parser(
+        "remove",
+        parents=[common],
+        help="remove an account (tokens that it has already fetched stay valid until their key dies)",
+    )
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(command=_remove)
+
+    key = nouns.add_parser("key", help="the issuing key").add_subparsers(required=True)
+    create = key.add_parser("create", parents=[common], help="make the issuing key")
+    create.set_defaults(command=_create_key)
+    return parser
+
+
+def _add(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    tier = options.tier or _only_tier(config)
+    if tier not in config.tiers:
+        raise ConfigError("The configuration has no tier of that name; see its table [tiers].")
+    api_key = new_api_key()
+    if options.key_file is not None:
+        _write_api_key(options.key_file, api_key)
+    try:
+        AccountsFile(config.accounts).add(
+            options.name, tier, digest_of(api_key), created=datetime.now(UTC).date().isoformat()
+        )
+    except BaseException:
+        if options.key_file is not None:
+            options.key_file.unlink(missing_ok=True)
+        raise
+    return [] if options.key_file is not None else [api_key]
+
+
+def _only_tier(config: IssuerConfig) -> str:
+    if len(config.tiers) > 1:
+        raise ConfigError("The configuration has several tiers; say which one with --tier.")
+    return next(iter(config.tiers))
+
+
+def _write_api_key(path: Path, api_key: str) -> None:
+    try:
+        written = create_secret(path, api_key.encode() + b"\n")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+    if not written:
+        raise ConfigError(f"{path} exists already; choose another file for the API key.")
+
+
+def _list(config: IssuerConfig, _options: argparse.Namespace) -> list[str]:
+    records = AccountsFile(config.accounts).read()
+    width = max((len(record.name) for record in records), default=0)
+    return [f"{record.name:{width}}  {record.tier}  {record.created}" for record in records]
+
+
+def _remove(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    AccountsFile(config.accounts).remove(options.name)
+    return []
+
+
+def _create_key(config: IssuerConfig, _options: argparse.Namespace) -> list[str]:
+    return [str(create_key(config.keys.folder, time.time()))]

@@ -1,0 +1,179 @@
+"""Why the issuer refuses: each leaf carries its status, its problem type and its header fields.
+
+What a token request itself can have wrong stands in `tacita.privacypass`.
+`result` is the label under which a refusal is counted.
+"""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import ClassVar
+
+from issuer.period import Period
+from tacita.errors import LimitExceeded, TacitaError
+
+__all__ = [
+    "AttestationRefused",
+    "AttesterUnavailable",
+    "Busy",
+    "ClockSetBack",
+    "CredentialMissing",
+    "CredentialRefused",
+    "IssuerError",
+    "OverQuota",
+    "QuotaUnavailable",
+    "RequestEncoded",
+    "RequestTooLong",
+    "RequestTooSlow",
+    "SignerFailed",
+    "TooManyRepeats",
+]
+
+
+class IssuerError(TacitaError):
+    """A refusal of the issuer. `fields` are further header fields of the answer."""
+
+    result: ClassVar[str] = "internal"
+    fields: Mapping[str, str] = {}
+
+
+class AttestationRefused(IssuerError):
+    """The attester does not vouch for whoever asks. Says nothing about which accounts exist."""
+
+    status = 401
+    clause = "RFC 6750, Section 3"
+    result = "unauthenticated"
+    fields: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="issuer"'}
+
+
+class CredentialMissing(AttestationRefused):
+    """The request carries no credential that the attester could look at."""
+
+    def __init__(self) -> None:
+        super().__init__("This path wants a credential: send Authorization: Bearer with your API key.")
+
+
+class CredentialRefused(AttestationRefused):
+    """The credential is not a valid one, or not any more."""
+
+    fields: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="issuer", error="invalid_token"'}
+
+    def __init__(self) -> None:
+        super().__init__("The credential is not valid here; ask the operator for a new one.")
+
+
+class AttesterUnavailable(IssuerError):
+    """The attester cannot tell; nobody is vouched for until it can."""
+
+    status = 503
+    result = "attester_down"
+
+    def __init__(self) -> None:
+        super().__init__("The issuer cannot check credentials at present; try again later.")
+
+
+class OverQuota(IssuerError):
+    """The account has fewer tokens left in this period than it asks for.
+
+    `fields` has Retry-After (seconds until the period ends) and RateLimit
+    (draft-ietf-httpapi-ratelimit-headers: how many tokens are left until then).
+    """
+
+    status = 429
+    problem_type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    clause = "RFC 6585, Section 4"
+    result = "over_quota"
+
+    def __init__(self, period: Period, now: float, left: int) -> None:
+        super().__init__(
+            f"Fewer tokens are left in this period than were asked for; the next begins at {period.end_text}."
+        )
+        self.left = left
+        wait = max(1, ceil(period.end - now))
+        self.fields = {"Retry-After": str(wait), "RateLimit": f'"tokens";r={left};t={wait}'}
+
+
+class TooManyRepeats(IssuerError):
+    """One request has been answered too often; to sign it again costs the issuer, not the account."""
+
+    status = 429
+    result = "too_many_repeats"
+
+    def __init__(self) -> None:
+        super().__init__("This very request has been answered too often; send one with new blinded messages.")
+
+
+class QuotaUnavailable(IssuerError):
+    """The quota database cannot be read or written; no token is issued without it."""
+
+    status = 503
+    result = "quota_down"
+
+    def __init__(self) -> None:
+        super().__init__("The issuer cannot account for tokens at present; try again later.")
+
+
+class ClockSetBack(IssuerError):
+    """The clock stands before the newest period on record: counting that again would grant it twice."""
+
+    status = 503
+    result = "quota_down"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The issuer's clock stands before its newest quota period; its operator has to set it right."
+        )
+
+
+class SignerFailed(IssuerError):
+    """The signer failed; no signature has left and the account was not charged."""
+
+    status = 503
+    result = "signing_failed"
+
+    def __init__(self) -> None:
+        super().__init__("The issuer cannot sign at present; try again later.")
+
+
+class Busy(IssuerError):
+    """As many requests are under way as the issuer takes."""
+
+    status = 503
+    result = "busy"
+    fields: Mapping[str, str] = {"Retry-After": "1"}
+
+    def __init__(self) -> None:
+        super().__init__("The issuer is busy; try again in a moment.")
+
+
+class RequestTooLong(LimitExceeded, IssuerError):
+    """The body is longer than the largest batch that the issuer takes."""
+
+    result = "too_long"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The body is longer than the largest batch that is taken here; ask for fewer tokens."
+        )
+
+
+class RequestEncoded(IssuerError):
+    """The body is compressed, or otherwise not what its media type says."""
+
+    status = 415
+    clause = "RFC 9110, Section 15.5.16"
+    result = "unsupported_type"
+    fields: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+    def __init__(self) -> None:
+        super().__init__("The body has a content coding; send it as it is.")
+
+
+class RequestTooSlow(IssuerError):
+    """The body did not arrive within its time."""
+
+    status = 408
+    result = "too_slow"
+    fields: Mapping[str, str] = {"Connection": "close"}
+
+    def __init__(self) -> None:
+        super().__init__("The body took too long to arrive; send the request again.")

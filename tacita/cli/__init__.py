@@ -1,0 +1,1 @@
+"""The `tacita` command."""

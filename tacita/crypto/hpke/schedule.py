@@ -1,0 +1,68 @@
+"""The key schedule of base mode (RFC 9180, Section 5.1)."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from tacita.crypto.hpke.aead import Cipher, cipher
+from tacita.crypto.hpke.kdf import DIGEST_SIZE, HmacSha256, Labelled, hmac_sha256
+from tacita.crypto.hpke.suites import Suite
+
+__all__ = ["KeySchedule", "Secrets"]
+
+_MODE_BASE = b"\x00"
+
+
+class Secrets(NamedTuple):
+    """What a context lives on."""
+
+    cipher: Cipher
+    base_nonce: bytes
+    exporter_secret: bytes
+
+
+@lru_cache(maxsize=32)
+def _of_suite(suite: Suite) -> tuple[Labelled, bytes]:
+    """Return what depends on the suite alone: its labelled functions and `psk_id_hash`."""
+    labelled = Labelled(b"HPKE" + suite.to_bytes())
+    return labelled, labelled.extract(b"", b"psk_id_hash", b"")
+
+
+class KeySchedule:
+    """Everything in the schedule that depends on (suite, info) alone, computed once.
+
+    What remains for each shared secret is one extraction and three expansions of one
+    block each, the latter under one HMAC key.
+    """
+
+    __slots__ = (
+        "_aead",
+        "_exporter_info",
+        "_key_info",
+        "_n_k",
+        "_n_n",
+        "_nonce_info",
+        "_secret_input",
+        "labelled",
+        "suite",
+    )
+
+    def __init__(self, suite: Suite, info: bytes) -> None:
+        labelled, psk_id_hash = _of_suite(suite)
+        context = _MODE_BASE + psk_id_hash + labelled.extract(b"", b"info_hash", info)
+        self.labelled = labelled
+        self.suite = suite
+        self._aead = suite.aead
+        self._n_k = suite.n_k
+        self._n_n = suite.n_n
+        self._secret_input = labelled.extract_input(b"secret", b"")
+        # b"\x01" is the block counter of HKDF-Expand.
+        self._key_info = labelled.expand_input(b"key", context, suite.n_k) + b"\x01"
+        self._nonce_info = labelled.expand_input(b"base_nonce", context, suite.n_n) + b"\x01"
+        self._exporter_info = labelled.expand_input(b"exp", context, DIGEST_SIZE) + b"\x01"
+
+    def derive(self, shared_secret: bytes) -> Secrets:
+        """Return the secrets of the context that `shared_secret` (32 bytes) opens."""
+        mac = HmacSha256(hmac_sha256(shared_secret, self._secret_input))
+        key = mac.digest(self._key_info)[: self._n_k]
+        base_nonce = mac.digest(self._nonce_info)[: self._n_n]
+        return Secrets(cipher(self._aead, key), base_nonce, mac.digest(self._exporter_info))

@@ -1,0 +1,105 @@
+"""Names and sizes of the HPKE algorithms (RFC 9180, Section 7, and the IANA registry).
+
+All sizes are bytes. A further KEM is one enum member and one row here, one module
+`kem_NAME.py`, and one row in `kem.py`.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["Aead", "Kdf", "Kem", "Suite"]
+
+
+class Kem(IntEnum):
+    """Key encapsulation mechanisms, by code point."""
+
+    P256 = 0x0010
+    X25519 = 0x0020
+
+    @property
+    def n_enc(self) -> int:
+        """Length of an encapsulated key."""
+        return _KEM_SIZES[self][0]
+
+    @property
+    def n_pk(self) -> int:
+        """Length of a public key."""
+        return _KEM_SIZES[self][1]
+
+    @property
+    def n_sk(self) -> int:
+        """Length of a private key."""
+        return _KEM_SIZES[self][2]
+
+
+class Kdf(IntEnum):
+    """Key derivation functions, by code point."""
+
+    HKDF_SHA256 = 0x0001
+
+
+class Aead(IntEnum):
+    """Authenticated ciphers, by code point."""
+
+    AES_128_GCM = 0x0001
+    AES_256_GCM = 0x0002
+    CHACHA20_POLY1305 = 0x0003
+
+    @property
+    def n_k(self) -> int:
+        """Length of a key."""
+        return 16 if self is Aead.AES_128_GCM else 32
+
+    @property
+    def n_n(self) -> int:
+        """Length of a nonce."""
+        return 12
+
+    @property
+    def n_t(self) -> int:
+        """Length of the tag, by which a ciphertext is longer than its plaintext."""
+        return 16
+
+
+_KEM_SIZES = {
+    Kem.P256: (65, 65, 32),
+    Kem.X25519: (32, 32, 32),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One choice of KEM, KDF and AEAD."""
+
+    kem: Kem
+    kdf: Kdf
+    aead: Aead
+
+    @property
+    def n_enc(self) -> int:
+        """Length of an encapsulated key."""
+        return self.kem.n_enc
+
+    @property
+    def n_pk(self) -> int:
+        """Length of a public key."""
+        return self.kem.n_pk
+
+    @property
+    def n_k(self) -> int:
+        """Length of an AEAD key."""
+        return self.aead.n_k
+
+    @property
+    def n_n(self) -> int:
+        """Length of an AEAD nonce."""
+        return self.aead.n_n
+
+    @property
+    def n_t(self) -> int:
+        """Length of an AEAD tag."""
+        return self.aead.n_t
+
+    def to_bytes(self) -> bytes:
+        """Return the three code points, two bytes each, as headers and labels carry them."""
+        return b"".join(part.to_bytes(2, "big") for part in (self.kem, self.kdf, self.aead))

@@ -1,0 +1,107 @@
+"""What the one-shot and the chunked form share: header, labels, response secret.
+
+The two forms differ in their labels only, which keeps their keys apart (RFC 9458,
+Sections 4.3, 4.4 and 4.6; chunked draft -08, Sections 6.1, 6.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tacita.crypto.hpke import RecipientContext, SenderContext, Suite, kdf, setup_sender
+from tacita.crypto.hpke.aead import Cipher, cipher
+from tacita.ohttp.errors import NoUsableKey
+from tacita.ohttp.keyconfig import KeyConfig
+
+__all__ = [
+    "CHUNKED",
+    "HEADER_SIZE",
+    "ONE_SHOT",
+    "Labels",
+    "ResponseKeys",
+    "ResponseSecret",
+    "Start",
+    "header",
+    "start",
+]
+
+HEADER_SIZE = 7
+"""Bytes of key id, KEM id, KDF id and AEAD id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: there are two
+class Labels:
+    """The two strings that bind keys to a message format (RFC 9458, Section 4.6)."""
+
+    request: bytes
+    response: bytes
+
+    def info(self, header: bytes) -> bytes:
+        """Return the HPKE `info` of a request with this header."""
+        return self.request + b"\0" + header
+
+
+ONE_SHOT = Labels(b"message/bhttp request", b"message/bhttp response")
+CHUNKED = Labels(b"message/bhttp chunked request", b"message/bhttp chunked response")
+
+
+def header(key_id: int, suite: Suite) -> bytes:
+    """Return the 7 bytes that an encapsulated request begins with."""
+    return key_id.to_bytes(1, "big") + suite.to_bytes()
+
+
+class ResponseKeys(NamedTuple):
+    """What a response is sealed with."""
+
+    cipher: Cipher
+    nonce: bytes
+
+
+class ResponseSecret:
+    """The exported secret of one request, out of which a response's keys are derived."""
+
+    __slots__ = ("_aead", "_secret", "enc", "nonce_size")
+
+    def __init__(self, context: SenderContext | RecipientContext, enc: bytes, labels: Labels) -> None:
+        self._aead = aead = context.suite.aead
+        self.enc = enc
+        self.nonce_size = max(aead.n_n, aead.n_k)
+        self._secret = context.export(labels.response, self.nonce_size)
+
+    def derive(self, response_nonce: bytes) -> ResponseKeys:
+        """Return the keys under `response_nonce`.
+
+        Raises:
+            ValueError: the nonce does not have `nonce_size` bytes.
+        """
+        if len(response_nonce) != self.nonce_size:
+            raise ValueError("the response nonce has another length than max(Nn, Nk)")
+        prk = kdf.extract(self.enc + response_nonce, self._secret)
+        key = kdf.expand(prk, b"key", self._aead.n_k)
+        return ResponseKeys(cipher(self._aead, key), kdf.expand(prk, b"nonce", self._aead.n_n))
+
+
+class Start(NamedTuple):
+    """The client's side of a request before its content."""
+
+    prefix: bytes
+    """Header and encapsulated key, as they stand at the front of the message."""
+    context: SenderContext
+    secret: ResponseSecret
+
+
+def start(config: KeyConfig, labels: Labels, suite: Suite | None, ephemeral: bytes | None) -> Start:
+    """Set up a fresh HPKE context to the key of `config`.
+
+    Raises:
+        NoUsableKey: `suite` is not offered by `config`, or is None and none is usable.
+        InvalidKey: the configuration's key has no secret exchange with anyone.
+    """
+    if suite is None and config.suites:
+        suite = config.suites[0]
+    if suite is None or suite not in config.suites:
+        raise NoUsableKey("The key configuration does not offer the algorithms; choose another one.")
+    head = header(config.key_id, suite)
+    enc, context = setup_sender(suite, config.public_key, labels.info(head), ephemeral=ephemeral)
+    return Start(head + enc, context, ResponseSecret(context, enc, labels))

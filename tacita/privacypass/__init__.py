@@ -1,0 +1,1 @@
+"""Privacy Pass: challenges, tokens, one module for each token type, batches and the issuer directory."""

@@ -1,0 +1,124 @@
+"""The HTTP authentication scheme `PrivateToken` (RFC 9577, Sections 2.1.2 and 2.2.2).
+
+    WWW-Authenticate: PrivateToken challenge="...", token-key="...", max-age="10"
+    Authorization: PrivateToken token="..."
+
+base64url is written padded, as the RFC demands, and read with or without.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from tacita.errors import DecodeError
+from tacita.privacypass.challenge import TokenChallenge
+from tacita.privacypass.errors import TokenMalformed, TokenMissing
+from tacita.privacypass.token import Token
+from tacita.wire import base64url
+from tacita.wire.authparams import (
+    Challenge,
+    format_challenge,
+    format_challenges,
+    parse_challenges,
+    parse_credentials,
+)
+
+__all__ = [
+    "SCHEME",
+    "PrivateTokenChallenge",
+    "format_authorization",
+    "format_www_authenticate",
+    "parse_authorization",
+    "parse_www_authenticate",
+]
+
+SCHEME = "PrivateToken"
+
+_MAX_AGE_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateTokenChallenge:
+    """One challenge of the scheme.
+
+    `token_key` is the issuer's public key as its token type encodes it, and `max_age` the seconds for
+    which the origin takes tokens for this challenge; both are optional.
+    """
+
+    challenge: TokenChallenge
+    token_key: bytes | None = None
+    max_age: int | None = None
+
+
+def format_www_authenticate(challenges: Iterable[PrivateTokenChallenge]) -> bytes:
+    """Return the value of a WWW-Authenticate field, preferred challenge first."""
+    return format_challenges(Challenge(SCHEME, tuple(_parameters(challenge))) for challenge in challenges)
+
+
+def parse_www_authenticate(value: bytes, *, token_types: Collection[int]) -> list[PrivateTokenChallenge]:
+    """Read the value of a WWW-Authenticate field and return what of it a client may answer, in order.
+
+    Left out, as RFC 9577, Sections 2.1.1 and 2.1.3 say, are other schemes, token types that are not
+    in `token_types` (greased ones among them), and challenges that are not well-formed. Parameters
+    that nobody defined are ignored. Whether the origin may send the challenge is for
+    `TokenChallenge.require_origin` to say.
+
+    Raises:
+        AuthParamsMalformed: the field itself is not a list of challenges.
+        AuthFieldTooLong: the field is beyond the bounds of `tacita.wire.authparams`.
+    """
+    found = []
+    for challenge in parse_challenges(value):
+        if challenge.is_scheme(SCHEME):
+            try:
+                found.append(_read(challenge, token_types))
+            except DecodeError:
+                continue
+    return [challenge for challenge in found if challenge is not None]
+
+
+def format_authorization(token: Token) -> bytes:
+    """Return the value of an Authorization field that redeems `token`."""
+    return format_challenge(Challenge(SCHEME, (("token", base64url.encode(token.encode())),)))
+
+
+def parse_authorization(value: bytes) -> Token:
+    """Read the value of an Authorization field. The token is not verified by this.
+
+    Raises:
+        TokenMissing: another scheme, or no parameter `token`.
+        TokenMalformed: the parameter is not a token of a type that we know.
+        AuthParamsMalformed, AuthFieldTooLong: not the credentials of any scheme.
+    """
+    credentials = parse_credentials(value)
+    text = credentials.get("token") if credentials.is_scheme(SCHEME) else None
+    if text is None:
+        raise TokenMissing("The request carries no PrivateToken; answer the challenge with one.")
+    try:
+        return Token.decode(base64url.decode(text))
+    except DecodeError:
+        raise TokenMalformed("The token is not one of a supported type; get another.") from None
+
+
+def _parameters(challenge: PrivateTokenChallenge) -> Iterable[tuple[str, str]]:
+    yield "challenge", base64url.encode(challenge.challenge.encode())
+    if challenge.token_key is not None:
+        yield "token-key", base64url.encode(challenge.token_key)
+    if challenge.max_age is not None:
+        yield "max-age", str(challenge.max_age)
+
+
+def _read(challenge: Challenge, token_types: Collection[int]) -> PrivateTokenChallenge | None:
+    encoded = challenge.get("challenge")
+    if encoded is None:
+        return None
+    structure = base64url.decode(encoded)
+    if int.from_bytes(structure[:2], "big") not in token_types:
+        return None
+    key, age = challenge.get("token-key"), challenge.get("max-age")
+    if age is not None and not (age.isascii() and age.isdigit() and len(age) <= _MAX_AGE_DIGITS):
+        return None
+    return PrivateTokenChallenge(
+        TokenChallenge.decode(structure),
+        None if key is None else base64url.decode(key),
+        None if age is None else int(age),
+    )

@@ -1,0 +1,1 @@
+"""Token types, one module each, all with `request`, `issue`, `finalize` and `verify`."""

@@ -1,0 +1,127 @@
+"""PrivateToken in header fields: vectors of RFC 9577 and privacypass-ts, broken challenges among good."""
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import vectors
+
+from tacita.errors import TacitaError
+from tacita.privacypass.auth import (
+    PrivateTokenChallenge,
+    format_authorization,
+    format_www_authenticate,
+    parse_authorization,
+    parse_www_authenticate,
+)
+from tacita.privacypass.challenge import TokenChallenge
+from tacita.privacypass.errors import TokenMalformed, TokenMissing
+from tacita.privacypass.token import Token
+from tacita.wire import base64url
+from tacita.wire.authparams import AuthParamsMalformed
+
+TYPES = (0x0001, 0x0002)
+TOKEN = Token(2, b"n" * 32, b"d" * 32, b"k" * 32, b"a" * 256)
+GOOD = PrivateTokenChallenge(TokenChallenge(2, "issuer.example"), b"key", 10)
+
+
+@pytest.mark.parametrize("vector", vectors.own("rfc9577.json")["headers"])
+def test_rfc_9577(vector: dict[str, Any]) -> None:
+    found = parse_www_authenticate(vector["www_authenticate"].encode(), token_types=TYPES)
+    expected = [one for one in vector["challenges"] if int(one["token_type"], 16) in TYPES]
+    assert len(found) == len(expected)
+    for one, wanted in zip(found, expected, strict=True):
+        assert one.challenge.encode().hex() == wanted["token_challenge"]
+        assert one.challenge.token_type == int(wanted["token_type"], 16)
+        assert one.token_key == bytes.fromhex(wanted["token_key"])
+        assert one.max_age == int(wanted["max_age"])
+
+
+@pytest.mark.parametrize(
+    "name", ["pp-ts-auth_scheme_header_v14.json", "pp-ts-auth_scheme_header_complicated.json"]
+)
+def test_privacypass_ts(name: str) -> None:
+    for vector in vectors.shared(f"privacypass/{name}"):
+        found = parse_www_authenticate(vector["WWW-Authenticate"].encode(), token_types=TYPES)
+        assert len(found) == sum(key.startswith("token-challenge") for key in vector)
+        for place, one in enumerate(found):
+            assert one.challenge.encode().hex() == vector[f"token-challenge-{place}"]
+            assert one.challenge.token_type == vector[f"token-type-{place}"]
+            assert one.token_key is not None
+            assert one.token_key.hex() == vector[f"token-key-{place}"]
+            assert one.max_age == vector[f"max-age-{place}"]
+
+
+def test_what_is_written_is_padded_quoted_and_read() -> None:
+    bare = PrivateTokenChallenge(TokenChallenge(1, "a", bytes(32), ("b", "c")))
+    field = format_www_authenticate([GOOD, bare])
+    assert field.startswith(
+        b'PrivateToken challenge="AAIADmlzc3Vlci5leGFtcGxlAAAA", token-key="a2V5", max-age="10"'
+    )
+    assert parse_www_authenticate(field, token_types=TYPES) == [GOOD, bare]
+    assert b'=="' in format_www_authenticate([PrivateTokenChallenge(TokenChallenge(2, "abc"))])
+
+
+def test_types_that_are_not_supported_are_left_out() -> None:
+    assert parse_www_authenticate(format_www_authenticate([GOOD]), token_types=(1,)) == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"PrivateToken",
+        b"PrivateToken token-key=AAAA",
+        b"PrivateToken challenge=!",
+        b"PrivateToken challenge=AAI",
+        b"PrivateToken challenge=AA",
+        b'PrivateToken challenge=""',
+        b'PrivateToken challenge="AAIADmlzc3Vlci5leGFtcGxlAAAA", max-age=-1',
+        b'PrivateToken challenge="AAIADmlzc3Vlci5leGFtcGxlAAAA", max-age="\xb2"',
+        b'PrivateToken challenge="AAIADmlzc3Vlci5leGFtcGxlAAAA", max-age=' + b"9" * 5000,
+        b'PrivateToken challenge="AAIADmlzc3Vlci5leGFtcGxlAAAA", token-key="?"',
+        # a redemption context of one byte
+        b"PrivateToken challenge=" + base64url.encode(b"\0\2\0\1a\1x\0\0").encode(),
+    ],
+)
+def test_a_broken_challenge_does_not_hide_a_good_one(broken: bytes) -> None:
+    field = broken + b", " + format_www_authenticate([GOOD])
+    assert parse_www_authenticate(field, token_types=TYPES) == [GOOD]
+
+
+def test_authorization() -> None:
+    field = format_authorization(TOKEN)
+    assert field.startswith(b'PrivateToken token="')
+    assert parse_authorization(field) == TOKEN
+    bare = base64url.encode(TOKEN.encode()).encode()
+    assert parse_authorization(b"privatetoken  TOKEN=" + bare.rstrip(b"=") + b", extra=1") == TOKEN
+
+
+@pytest.mark.parametrize(
+    "field", [b"Basic abc", b"PrivateToken", b"PrivateToken abc", b"PrivateToken other=1"]
+)
+def test_no_token(field: bytes) -> None:
+    with pytest.raises(TokenMissing):
+        parse_authorization(field)
+
+
+@pytest.mark.parametrize(
+    "field", [b"PrivateToken token=AAAA", b'PrivateToken token="%"', b'PrivateToken token=""']
+)
+def test_no_such_token(field: bytes) -> None:
+    with pytest.raises(TokenMalformed) as caught:
+        parse_authorization(field)
+    assert caught.value.status == 401
+
+
+def test_two_sets_of_credentials_are_refused() -> None:
+    with pytest.raises(AuthParamsMalformed):
+        parse_authorization(format_authorization(TOKEN) + b", " + format_authorization(TOKEN))
+
+
+@given(st.binary(max_size=100).map(lambda tail: b"PrivateToken token=" + tail) | st.binary(max_size=100))
+def test_garbage_is_an_error_of_the_tree(field: bytes) -> None:
+    for read in (parse_authorization, lambda value: parse_www_authenticate(value, token_types=TYPES)):
+        with contextlib.suppress(TacitaError):
+            read(field)
