@@ -8,7 +8,6 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from node import sse
 from node.answers import Answer, Usage, error_document
 from node.chat import ChatBounds, parse_chat
 from node.config import Limits
@@ -22,6 +21,7 @@ from node.errors import (
     UnsupportedMediaType,
 )
 from tacita.service.metrics import Metrics
+from tacita.wire import sse
 
 __all__ = ["Completions"]
 

@@ -53,7 +53,7 @@ class NodeConfig(Struct, frozen=True):
     model_sha256: str | None = None
     """Hex digest that the file must have; the node does not start with any other."""
     threads: int = 0
-    """Threads that compute; 0 leaves the choice to the engine (one a core)."""
+    """Threads that compute; 0 is one a core, less one, which leaves room for whatever else runs."""
     limits: Limits = Limits()
     drain_seconds: float = 30.0
     drain_notice_seconds: float = 0.0

@@ -18,8 +18,8 @@ goes nowhere, since both may quote a prompt (R4).
 
 import asyncio
 import contextlib
+import os
 import secrets
-import signal
 import tempfile
 import threading
 import time
@@ -65,8 +65,7 @@ class Engine:
     """A loaded model that gives as many answers at a time as `admission` has places.
 
     `context_tokens` bounds prompt and answer together, `answer_seconds` one answer's time,
-    `threads` is how many compute (0: the engine chooses). Load it on the main thread, and
-    `close` it at the end.
+    `threads` is how many compute (0: one a core, less one). `close` it at the end.
     """
 
     def __init__(
@@ -219,8 +218,10 @@ def _load(weights: Path, parallel: int, context_tokens: int, threads: int) -> An
     parameters.n_parallel = parallel
     parameters.n_ctx = parallel * context_tokens
     parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
-    if threads:
-        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    # The engine's threads wait for each other by spinning, many times a token: with one a core, whatever
+    # else runs takes turns with them and two cores become many times slower than one.
+    count = threads or max(1, len(os.sched_getaffinity(0)) - 1)
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = count
     # No state of one request for the next (R27).
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
@@ -246,13 +247,3 @@ def _load(weights: Path, parallel: int, context_tokens: int, threads: int) -> An
             return xllamacpp.Server(parameters)
         except RuntimeError:
             raise WeightsError(f"The engine cannot load the weights {weights}.") from None
-        finally:
-            _restore_signals()
-
-
-def _restore_signals() -> None:
-    """Take back SIGINT and SIGTERM, for which the engine has installed handlers that end only itself."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        handler = signal.getsignal(number)
-        if handler is not None:
-            signal.signal(number, handler)

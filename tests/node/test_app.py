@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from node.sse import DONE, EventDecoder
+from tacita.wire.sse import DONE, EventDecoder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,9 +37,8 @@ async def test_a_plain_answer(node: Any) -> None:
 
 
 async def test_a_stream_arrives_while_the_model_still_speaks(node: Any) -> None:
-    document = chat(
-        "Count from one to twenty.", max_tokens=12, stream=True, stream_options={"include_usage": True}
-    )
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    document = chat(LONG, max_tokens=40, **options)
     decoder, events, arrivals = EventDecoder(), [], 0
     async with aiohttp.ClientSession() as session, session.post(node.url + PATH, json=document) as response:
         assert response.status == 200
@@ -61,7 +60,7 @@ async def test_a_stream_arrives_while_the_model_still_speaks(node: Any) -> None:
     assert len([c for c in chunks if c["choices"] and c["choices"][0]["delta"].get("content")]) >= 3
     assert chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert chunks[-1]["choices"] == []
-    assert chunks[-1]["usage"]["completion_tokens"] == 12
+    assert chunks[-1]["usage"]["completion_tokens"] == 40
 
 
 async def test_plain_and_stream_say_the_same(node: Any) -> None:

@@ -130,13 +130,14 @@ async def test_closing_stops_the_model(engine: Engine, clock: Clock) -> None:
 
 async def test_cancelling_stops_the_model_inside_a_long_prompt(engine: Engine, clock: Clock) -> None:
     before = clock.readings
-    task = asyncio.create_task(collect(engine, ask("word " * 400, max_tokens=400)))
+    task = asyncio.create_task(collect(engine, ask("word " * 400 + LONG, max_tokens=400)))
     # One reading sets the deadline, the next one is of the first batch of the prompt.
     await until(lambda: clock.readings - before >= 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert clock.readings - before < 8
+    # The rest of the prompt alone would be four more.
+    assert clock.readings - before < 5
     assert (await collect(engine, ask("hi", max_tokens=1)))[1].usage.completion_tokens == 1
 
 
@@ -169,6 +170,7 @@ async def test_a_slow_reader_does_not_keep_the_place(engine: Engine) -> None:
 
 
 async def test_the_engine_leaves_our_signals_alone() -> None:
+    """Some releases of the engine took SIGTERM for themselves, which would end it and not the node."""
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: received.append(number))
     try:

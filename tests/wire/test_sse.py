@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.sse import DONE, EventDecoder, EventError, EventTooLong, encode
 from tacita.errors import TacitaError
+from tacita.wire.sse import DONE, EventDecoder, EventError, EventTooLong, encode
 
 texts = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]))
 

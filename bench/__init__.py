@@ -1,0 +1,1 @@
+"""What a request costs: CPU time of real role processes under load, side by side in one run."""
