@@ -3,10 +3,11 @@
     document = await fetch("https://mirror.example/gw/keys", "application/ohttp-keys")
 
 A document's entity tag is the digest of its bytes and nothing else: a tag that the server
-chooses would be a cookie. The same function serves the relay's mirror, the gateway and
-the client; the bytes are opaque here.
+chooses would be a cookie. Gateways publish `Document`s, gateways and clients `fetch` them
+from mirrors; the bytes are opaque here.
 """
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from ssl import SSLContext
 
 from tacita.errors import LimitExceeded, TacitaError
-from tacita.net.upstream import Upstream
+from tacita.net.tls import client_context
+from tacita.net.upstream import Upstream, UpstreamResponse, UpstreamTimeout
 from tacita.net.urls import split
 
-__all__ = ["MAX_DOCUMENT", "Document", "DocumentRefused", "fetch"]
+__all__ = ["MAX_DOCUMENT", "Document", "DocumentRefused", "DocumentTooLong", "fetch"]
 
 MAX_DOCUMENT = 65_536
 """Bytes. A directory of a hundred 2048-bit keys has 45,000."""
@@ -27,6 +29,13 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])")
 
 class DocumentRefused(TacitaError):
     """The answer is not the document that was asked for."""
+
+    status = 502
+    clause = "RFC 9540, Section 6"
+
+
+class DocumentTooLong(LimitExceeded):
+    """The document is longer than any that would be published."""
 
     status = 502
 
@@ -45,9 +54,14 @@ class Document:
         return hashlib.sha256(self.body).digest()
 
     @property
+    def tag(self) -> str:
+        """The opaque part of the entity tag: the digest in hexadecimal."""
+        return f"sha256-{self.digest.hex()}"
+
+    @property
     def etag(self) -> str:
-        """The entity tag (RFC 9110, Section 8.8.3): the digest in hexadecimal."""
-        return f'"sha256-{self.digest.hex()}"'
+        """The entity tag (RFC 9110, Section 8.8.3)."""
+        return f'"{self.tag}"'
 
     @property
     def content_digest(self) -> str:
@@ -65,32 +79,48 @@ async def fetch(
 ) -> Document:
     """GET the document at `url`; `known`, an earlier copy, saves the transfer when nothing has changed.
 
+    Over https it is TLS 1.3 with the system's roots, unless `tls` says otherwise.
+
     Raises:
-        DocumentRefused: another status or media type than was asked for.
-        LimitExceeded: it is longer than `MAX_DOCUMENT`.
-        UpstreamError: the server cannot be reached, broke off or took longer than `seconds`.
+        DocumentRefused: another status, media type or content coding than was asked for.
+        DocumentTooLong: it is longer than `MAX_DOCUMENT`.
+        UpstreamError: the server cannot be reached, broke off, or took longer than `seconds` for all of it.
+        ConfigError: `url` is not an http or https URL.
     """
     origin, path = split(url)
+    if tls is None and origin.startswith("https:"):
+        tls = client_context()
     headers = [("Accept", media_type)]
     if known is not None:
         headers.append(("If-None-Match", known.etag))
-    async with (
-        Upstream(origin, tls=tls, connections=1, connect_seconds=seconds, read_seconds=seconds) as upstream,
-        upstream.request("GET", path, headers) as response,
-    ):
-        max_age = _max_age(response.value("cache-control"))
-        if response.status == 304 and known is not None:
-            return Document(known.body, known.media_type, max_age)
-        if response.status != 200 or response.media_type != media_type:
-            raise DocumentRefused("The server did not answer with the document; check the URL.")
-        body = b""
-        async for piece in response.pieces():
-            body += piece
-            if len(body) > MAX_DOCUMENT:
-                raise LimitExceeded("The document is longer than 65,536 bytes.")
-    return Document(body, media_type, max_age)
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with (
+            deadline,
+            Upstream(origin, tls=tls, connections=1, connect_seconds=seconds) as upstream,
+            upstream.request("GET", path, headers) as response,
+        ):
+            return await _read(response, media_type, known)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise UpstreamTimeout("The server took too long to give the document; try again later.") from None
+
+
+async def _read(response: UpstreamResponse, media_type: str, known: Document | None) -> Document:
+    max_age = _max_age(response.value("Cache-Control"))
+    if response.status == 304 and known is not None:
+        return Document(known.body, known.media_type, max_age)
+    if response.status != 200 or response.media_type != media_type or response.value("Content-Encoding"):
+        raise DocumentRefused("The server did not answer with the document; check the URL.")
+    body = bytearray()
+    async for piece in response.pieces():
+        body += piece
+        if len(body) > MAX_DOCUMENT:
+            raise DocumentTooLong("The document is longer than 65,536 bytes.")
+    return Document(bytes(body), media_type, max_age)
 
 
 def _max_age(cache_control: str) -> int:
-    found = _MAX_AGE.search(cache_control)
+    found = _MAX_AGE.search(cache_control.lower())
     return int(found[1]) if found else 0

@@ -6,11 +6,11 @@ them. Secrets never stand in a configuration; it holds the path of their file.
 
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
 from tacita.errors import ConfigError
+from tacita.net.urls import origin_of
 
 __all__ = ["Listen", "Struct", "load", "origin_of"]
 
@@ -50,35 +50,13 @@ def load(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from None
 
-    def paths(wanted: type[Any], value: Any) -> Any:
-        if wanted is Path and isinstance(value, str):
-            return path.parent / value
-        raise NotImplementedError
+    def paths(_wanted: type[Any], value: Any) -> Path:
+        # `Path` is the only type of our structs that TOML does not know.
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError("Expected the path of a file")
+        return path.parent / value
 
     try:
         return msgspec.toml.decode(content, type=kind, dec_hook=paths)
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"The configuration {path} is not valid: {error}.") from None
-
-
-def origin_of(url: str) -> str:
-    """Return `url` without anything behind its authority: an origin of RFC 6454, default ports left out.
-
-    Raises:
-        ConfigError: it is not an http or https URL, or has user information, query or fragment.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError("A URL in the configuration cannot be parsed.") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError("A URL in the configuration is not an http or https URL with a host.")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ConfigError(
-            "A URL in the configuration has user information, a query or a fragment; remove it."
-        )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    if port is None or port == {"http": 80, "https": 443}[parts.scheme]:
-        return f"{parts.scheme}://{host}"
-    return f"{parts.scheme}://{host}:{port}"

@@ -10,16 +10,14 @@ __all__ = ["respond", "serve_document"]
 
 
 def respond(request: web.Request, document: Document) -> web.Response:
-    """Return the answer to a GET or HEAD of `document`."""
-    fields = {
-        "ETag": document.etag,
-        "Content-Digest": document.content_digest,
-        "Cache-Control": f"public, max-age={document.max_age}",
-    }
-    known = request.headers.get("If-None-Match", "")
-    if any(tag.strip().removeprefix("W/") == document.etag for tag in known.split(",")):
+    """Return the answer to a GET or HEAD of `document` (RFC 9110, Section 13.1.2)."""
+    fields = {"ETag": document.etag, "Cache-Control": f"public, max-age={document.max_age}"}
+    if any(known.value in {document.tag, "*"} for known in request.if_none_match or ()):
         return web.Response(status=304, headers=fields)
-    return web.Response(body=document.body, headers={**fields, "Content-Type": document.media_type})
+    fields["Content-Type"] = document.media_type
+    if request.method != "HEAD":  # The digest of no content would be another (RFC 9530, Appendix B.2).
+        fields["Content-Digest"] = document.content_digest
+    return web.Response(body=document.body, headers=fields)
 
 
 def serve_document(document: Document) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -25,6 +25,7 @@ from tacita.errors import TacitaError
 from tacita.net import tls
 from tacita.service.admin import create_admin_app
 from tacita.service.config import Listen, Struct, load
+from tacita.service.drain import Drain
 from tacita.service.logs import Logger, tame_libraries
 from tacita.service.metrics import Metrics
 from tacita.service.readiness import Readiness
@@ -33,6 +34,8 @@ __all__ = ["EXIT_CONFIG", "Service", "missing_extra", "public_runner", "run"]
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: a supervisor should not restart what cannot be configured."""
+
+_CANCEL_SECONDS = 1.0
 
 C = TypeVar("C", bound=Struct)
 
@@ -97,6 +100,7 @@ async def _serve(building: Awaitable[Service]) -> None:
     admin = web.AppRunner(
         create_admin_app(service.readiness, service.metrics), access_log=None, handle_signals=False
     )
+    drain = Drain(service.app)
     public = public_runner(service)
     try:
         await _listen(admin, service.admin)
@@ -106,6 +110,9 @@ async def _serve(building: Awaitable[Service]) -> None:
         service.readiness.stop()
         service.log.event("draining", seconds=float(service.drain_seconds))
         await asyncio.sleep(service.drain_notice_seconds)
+        for site in public.sites:
+            await site.stop()
+        await drain.wait(service.drain_seconds)
     finally:
         await public.cleanup()
         await admin.cleanup()
@@ -120,7 +127,8 @@ def public_runner(service: Service) -> web.AppRunner:
         handle_signals=False,
         # A client that goes away ends its handler, which in turn lets go of the upstream.
         handler_cancellation=True,
-        shutdown_timeout=service.drain_seconds,
+        # `Drain` has waited by then; this is for handlers to see that they are cancelled.
+        shutdown_timeout=_CANCEL_SECONDS,
         # Content codings are the applications' business: what a peer packed is not blown up behind them.
         auto_decompress=False,
         # nginx: keepalive_timeout 75s (aiohttp would keep an idle or half-said request for an hour).

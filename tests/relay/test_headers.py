@@ -75,7 +75,8 @@ async def test_the_client_sees_these_fields_of_an_answer_and_no_others(gateway: 
     async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_body(reader, head)
         writer.write(
-            b"HTTP/1.1 200 Certainly\r\nServer: gw/1\r\nSet-Cookie: id=7\r\nSet-Cookie: id=8\r\nRetry-After: 7\r\n"
+            b"HTTP/1.1 200 Certainly\r\nServer: gw/1\r\nSet-Cookie: id=7\r\nSet-Cookie: id=8\r\n"
+            b"Retry-After: 7\r\n"
             b"ETag: \"7\"\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\nVia: 1.1 gw\r\nX-Id: 7\r\nAlt-Svc: h3\r\n"
             b"Cache-Control: max-age=7\r\nContent-Type: message/ohttp-res; id=7\r\nLink: </7>\r\n"
             b"Incremental: 7\r\nContent-Encoding: id7\r\nContent-Length: 6\r\n\r\nanswer"
@@ -103,7 +104,8 @@ async def test_an_error_of_the_gateway_passes_with_its_body(gateway: Gateway, st
     async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_body(reader, head)
         writer.write(
-            b"HTTP/1.1 %d Hm\r\nContent-Type: application/problem+json\r\nSet-Cookie: a=b\r\nRetry-After: 9\r\n"
+            b"HTTP/1.1 %d Hm\r\nContent-Type: application/problem+json\r\nSet-Cookie: a=b\r\n"
+            b"Retry-After: 9\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (status, len(problem), problem)
         )
 
