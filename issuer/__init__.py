@@ -1,0 +1,1 @@
+"""The issuer: knows that you may have tokens, never what for."""

@@ -34,16 +34,17 @@ EVENTS: Mapping[str, Mapping[str, type[Value]]] = {
     "condition_regained": {"condition": str},
 }
 
-_CHECK_SECONDS = 5.0
+_CHECK_SECONDS = 1.0
 _FORGET_SECONDS = 60.0
 
 
 async def build(config: IssuerConfig) -> Service:
-    """Return the issuer that `config` describes. Raises `ConfigError` for files that cannot be used."""
+    """Return the issuer of `config`. Raises `TacitaError` where its files or the clock cannot be used."""
     keys = _issuing_keys(config.keys)
     attester = ApiKeyAttester(AccountsFile(config.accounts), config.tiers)
     attester.load()
     quota = Quota(config.quota.database, load_hash_key(config.quota.hash_key), config.quota.period_seconds)
+    await quota.check()
     log = Logger("issuer", EVENTS)
     metrics = Metrics("issuer")
     readiness = Readiness(["accounts", "quota"])

@@ -1,28 +1,69 @@
-"""Every sample configuration in deploy/config is what its role reads."""
+"""Every sample configuration in deploy/ is what its role reads, and its role starts from it."""
 
-from importlib import import_module
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
+from support import processes, samples
+from support.redis_server import DURABLE, RedisServer
+from support.samples import DEPLOY, SAMPLES, Sample
 
-from tacita.service.config import Struct, load
-
-_FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "config"
-
-CONFIGURATIONS = {
-    "issuer": ("issuer.config", "IssuerConfig"),
-    "node": ("node.config", "NodeConfig"),
-    "relay": ("relay.config", "RelayConfig"),
-}
-"""Module and type of each role's configuration; deploy/config/<role>.toml is its sample."""
+ROLES = {"relay", "gateway", "issuer", "node"}
 
 
-@pytest.mark.parametrize("role", CONFIGURATIONS)
-def test_the_sample_is_a_valid_configuration(role: str) -> None:
-    module, name = CONFIGURATIONS[role]
-    kind: type[Struct] = getattr(import_module(module), name)
-    load(_FOLDER / f"{role}.toml", kind)
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer(**DURABLE) as server:
+        yield server
 
 
-def test_every_sample_is_known() -> None:
-    assert {sample.stem for sample in _FOLDER.glob("*.toml")} <= set(CONFIGURATIONS)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_sample_is_a_valid_configuration(sample: Sample) -> None:
+    sample.load()
+
+
+def test_every_role_has_a_sample() -> None:
+    assert {path.stem for path in (DEPLOY / "config").glob("*.toml")} == ROLES
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+async def test_the_role_starts_from_the_sample_and_stops(
+    sample: Sample, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    text = sample.path.read_text()
+    replacements = samples.outside_world(text)
+    if "redis://redis" in text:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        replacements["redis://redis:6379/0"] = server.address
+    # How long the relay waits for a load balancer is not what is tested here.
+    replacements["drain_notice_seconds = 5.0"] = "drain_notice_seconds = 0.0"
+    text, port, admin_port = samples.move(text, tmp_path, replacements)
+    # The operator makes the folder that the sample names; systemd's StateDirectory does too.
+    if f'"{sample.role}/' in text:
+        (tmp_path / sample.role).mkdir(mode=0o700)
+    running = await processes.start(sample.role, text, tmp_path, admin_port=admin_port)
+    try:
+        sample.load(tmp_path / f"{sample.role}.toml")
+        await asyncio.wait_for(_until_alive(running), 30)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        del reader
+        assert await running.stop() == 0, running.output()
+    finally:
+        if running.process.returncode is None:
+            running.process.kill()
+            await running.process.wait()
+
+
+async def _until_alive(role: processes.Role) -> None:
+    while role.process.returncode is None:
+        try:
+            if (await role.admin("/livez"))[0] == 200:
+                return
+        except aiohttp.ClientError:
+            pass
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"the role ended with {role.process.returncode}:\n{role.output()}")

@@ -6,15 +6,18 @@
 One JSON object a line, on standard error. A field's value comes from our own code or
 from the operator's configuration, never from a peer. What libraries send to the
 standard `logging` module is reduced to the logger's name, the level and the type and
-place of the exception (`tame_libraries`), since their messages quote requests.
+place of the exception (`tame_libraries`), since their messages quote requests. So is an
+exception that nobody caught, whose message Python would print.
 """
 
 import json
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
 
 __all__ = ["COMMON_EVENTS", "Logger", "Value", "tame_libraries"]
@@ -76,14 +79,27 @@ class _Reducer(logging.Handler):
 
 
 def tame_libraries(log: Logger) -> None:
-    """Send everything that libraries log through `log`, without their words."""
+    """Send what libraries log, and exceptions that nobody caught, through `log`, without their words."""
     logging.basicConfig(handlers=[_Reducer(log)], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
 
+    def uncaught(kind: type[BaseException], error: BaseException | None, _tb: TracebackType | None) -> None:
+        log.internal_error(error or kind())
+
+    def in_thread(args: "threading.ExceptHookArgs") -> None:
+        uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def unraisable(args: "sys.UnraisableHookArgs") -> None:
+        uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+
 
 def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = list(traceback.walk_tb(error.__traceback__))
     if not frames:
         return "unknown"
-    last = frames[-1]
-    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    frame, line = frames[-1]
+    return f"{frame.f_code.co_filename.rpartition('/')[2]}:{line}"

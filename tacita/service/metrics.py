@@ -9,23 +9,24 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "Metrics", "Reasons"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class _Reasons:
-    """Counts by one label with a closed set of values."""
+class Reasons:
+    """A counter by one label with a closed set of values."""
 
     def __init__(self, children: Mapping[str, Counter]) -> None:
         self._children = children
 
     def inc(self, value: str, amount: float = 1) -> None:
+        """Add `amount` under `value`. Raises `KeyError` for a value that was not declared."""
         self._children[value].inc(amount)
 
 
 class Metrics:
-    """The metrics of one process; every name begins with `tacita_<role>_`."""
+    """The metrics of one process: every name begins with `tacita_<role>_`, or with `process_`."""
 
     def __init__(self, role: str) -> None:
         self._prefix = f"tacita_{role}_"
@@ -36,10 +37,10 @@ class Metrics:
         """Return a counter without labels."""
         return Counter(self._prefix + name, what, registry=self._registry)
 
-    def reasons(self, name: str, what: str, label: str, values: Iterable[str]) -> _Reasons:
+    def reasons(self, name: str, what: str, label: str, values: Iterable[str]) -> Reasons:
         """Return a counter with one label whose `values` are closed here; others raise `KeyError`."""
         counter = Counter(self._prefix + name, what, [label], registry=self._registry)
-        return _Reasons({value: counter.labels(value) for value in values})
+        return Reasons({value: counter.labels(value) for value in values})
 
     def gauge(self, name: str, what: str) -> Gauge:
         """Return a gauge without labels."""

@@ -8,12 +8,14 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from tacita.errors import TacitaError
+from tacita.errors import ConfigError, TacitaError
 from tacita.service.logs import Logger
 
 __all__ = ["CONTENT_TYPE", "Problem", "middleware", "problem", "web_response"]
 
 CONTENT_TYPE = "application/problem+json"
+
+_DEFECT = "The service failed; its log names the place."
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,27 +30,26 @@ class Problem:
 
 
 def problem(error: TacitaError) -> Problem:
-    """Return `error` as a problem document; `error.fields`, where it has them, become header fields."""
-    title = HTTPStatus(error.status).phrase
-    document = {"type": error.problem_type, "title": title, "status": error.status, "detail": str(error)}
-    body = json.dumps(document, separators=(",", ":")).encode()
-    return Problem(error.status, body, getattr(error, "fields", {}))
+    """Return `error` as a problem document; `error.fields`, where it has them, become header fields.
+
+    What a `ConfigError` says is for the operator alone: it names files.
+    """
+    detail = _DEFECT if isinstance(error, ConfigError) else str(error)
+    return Problem(
+        error.status, _document(error.status, detail, error.problem_type), getattr(error, "fields", {})
+    )
 
 
 def web_response(error: TacitaError) -> web.Response:
     """Return `error` as an aiohttp response."""
-    rendered = problem(error)
-    return web.Response(
-        status=rendered.status,
-        body=rendered.body,
-        headers={**rendered.fields, "Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
-    )
+    return _response(problem(error))
 
 
 def middleware(log: Logger) -> Middleware:
     """Return the middleware that answers for whatever a handler raised.
 
-    Defects are logged by type and place only and answered with a 500 that says nothing else.
+    Defects, errors of the tree with status 500 among them, are logged by type and place only. A
+    connection that broke is no defect: nobody is there to be answered.
     """
 
     @web.middleware
@@ -56,12 +57,16 @@ def middleware(log: Logger) -> Middleware:
         try:
             return await handler(request)
         except TacitaError as error:
+            if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.internal_error(error)
             return web_response(error)
         except web.HTTPException as error:
             return _from_aiohttp(error)
+        except ConnectionError:
+            raise
         except Exception as error:
             log.internal_error(error)
-            return web_response(TacitaError("The service failed; its log names the place."))
+            return web_response(TacitaError(_DEFECT))
 
     return answer
 
@@ -72,15 +77,16 @@ def _from_aiohttp(error: web.HTTPException) -> web.Response:
         405: "This path does not take that method; see Allow.",
         413: "The body is longer than this service takes.",
     }.get(error.status, "The request was refused.")
-    document = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": detail,
-    }
-    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return web.Response(
-        status=error.status,
-        body=json.dumps(document, separators=(",", ":")).encode(),
-        headers={**allow, "Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
-    )
+    fields = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return _response(Problem(error.status, _document(error.status, detail), fields))
+
+
+def _document(status: int, detail: str, problem_type: str = "about:blank") -> bytes:
+    title = HTTPStatus(status).phrase
+    document = {"type": problem_type, "title": title, "status": status, "detail": detail}
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _response(problem: Problem) -> web.Response:
+    fields = {**problem.fields, "Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+    return web.Response(status=problem.status, body=problem.body, headers=fields)

@@ -12,6 +12,10 @@ class Readiness:
         self._conditions = dict.fromkeys(conditions, False)
         self._stopping = False
 
+    def require(self, condition: str) -> None:
+        """Wait for one more condition, which does not hold yet."""
+        self._conditions[condition] = False
+
     def set(self, condition: str, holds: bool) -> None:
         """Say whether one of the declared conditions holds. Raises `KeyError` for another."""
         if condition not in self._conditions:

@@ -101,10 +101,13 @@ async def _serve(building: Awaitable[Service]) -> None:
         create_admin_app(service.readiness, service.metrics), access_log=None, handle_signals=False
     )
     drain = Drain(service.app)
+    # The operator's port opens first, and what a role waits for may hold before its own port accepts.
+    service.readiness.require("listening")
     public = public_runner(service)
     try:
         await _listen(admin, service.admin)
         await _listen(public, service.listen)
+        service.readiness.set("listening", holds=True)
         await _announce_readiness(service, stop)
         await stop.wait()
         service.readiness.stop()

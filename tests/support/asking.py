@@ -32,6 +32,8 @@ from tacita.privacypass.token import Token
 
 __all__ = ["Client", "Exchange", "Outer", "coming_from", "post", "request", "request_head"]
 
+_LARGE = 1 << 16
+
 
 @dataclass(frozen=True)
 class Outer:
@@ -144,11 +146,18 @@ async def post(url: str, body: bytes, media_type: str, *fields: tuple[str, str])
     headers = [("Content-Type", media_type), *fields]
     async with Upstream(origin, connections=1) as server:
         try:
-            async with server.request("POST", path, headers, body) as response:
+            # aiohttp does not like a large body in one piece.
+            data = body if len(body) < _LARGE else _in_pieces(body)
+            async with server.request("POST", path, headers, data) as response:
                 content = b"".join([piece async for piece in response.pieces()])
                 return Outer(response.status, response.media_type, content)
         except UpstreamError:
             return Outer(0, "", b"")
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _LARGE):
+        yield body[start : start + _LARGE]
 
 
 def request_head(

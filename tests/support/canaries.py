@@ -21,10 +21,10 @@ def forms(secret: bytes) -> set[bytes]:
     found |= {_numbers(secret), quote_from_bytes(secret).encode()}
     found.add(repr(secret)[2:-1].encode())
     for before in range(3):
-        # What stands before and behind shows in the first and last digits; the middle is the same.
+        # Digits with bits of what stands before or behind are left out; the others are always the same.
         whole = base64.b64encode(bytes(before) + secret)
-        start, cut = (0, 2, 3)[before], (len(secret) + before) % 3
-        middle = whole[start : len(whole) - (4 if cut else 0)]
+        start, end = (0, 2, 3)[before], (0, 3, 2)[(len(secret) + before) % 3]
+        middle = whole[start : len(whole) - end]
         found |= {middle, middle.replace(b"+", b"-").replace(b"/", b"_")}
     if secret.isascii():
         found |= {secret.decode("ascii").encode(kind) for kind in ("utf-16-le", "utf-16-be")}
@@ -35,9 +35,9 @@ def _numbers(secret: bytes) -> bytes:
     return ", ".join(map(str, secret)).encode()
 
 
-def windows(text: str, size: int = 20) -> list[bytes]:
-    """Return every stretch of `size` characters of `text`: none of them may stand anywhere."""
-    return [text[start : start + size].encode() for start in range(max(len(text) - size, 0) + 1)]
+def windows(secret: bytes, size: int = 16, step: int = 4) -> list[bytes]:
+    """Return stretches of `secret` such that any `size + step` bytes in a row hold one of them."""
+    return [secret[start : start + size] for start in range(0, max(len(secret) - size, 0) + 1, step)]
 
 
 class Canaries:

@@ -3,11 +3,12 @@
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tacita.crypto.rsa_keys import RsaPrivateKey
 
-__all__ = ["damaged", "from_numbers", "private_key"]
+__all__ = ["damaged", "from_numbers", "private_key", "with_public_exponent"]
 
 
 @cache
@@ -41,3 +42,24 @@ def damaged(key: RsaPrivateKey, **flips: int) -> RsaPrivateKey:
         values[name] ^= mask
     bad = rsa.RSAPrivateNumbers(**values, public_numbers=numbers.public_numbers)
     return RsaPrivateKey(bad.private_key(unsafe_skip_rsa_key_validation=True))
+
+
+def with_public_exponent(der: bytes, e: int) -> bytes:
+    """Return the private key `der` with another public exponent than its private one is the inverse of."""
+    key = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    numbers = key.private_numbers()
+    bad = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=numbers.d,
+        dmp1=numbers.dmp1,
+        dmq1=numbers.dmq1,
+        iqmp=numbers.iqmp,
+        public_numbers=rsa.RSAPublicNumbers(e, numbers.public_numbers.n),
+    )
+    return bad.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )

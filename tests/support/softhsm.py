@@ -44,14 +44,18 @@ class SoftHsm:
 
     def add(self, private_key: RsaPrivateKey, label: str | None = None) -> str:
         """Put `private_key` into the token, unchecked, and return the label that it has there."""
+        return self.add_pem(private_key.to_pem(), label)
+
+    def add_pem(self, pem: bytes, label: str | None = None) -> str:
+        """Put a private key in PKCS#8 PEM into the token, and return its label."""
         self._count += 1
         label = label or f"key-{self._count}"
-        pem = self.folder / f"{label}.pem"
-        pem.write_bytes(private_key.to_pem())
+        file = self.folder / f"{label}.pem"
+        file.write_bytes(pem)
         # By a process of its own: a token has one login for all sessions of one process.
         arguments = ("--token", TOKEN, "--pin", PIN, "--label", label, "--id", f"{self._count:04x}")
-        self._run("--import", str(pem), *arguments)
-        pem.unlink()
+        self._run("--import", str(file), *arguments)
+        file.unlink()
         return label
 
     def unplug(self) -> None:

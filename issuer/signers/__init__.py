@@ -1,0 +1,1 @@
+"""Where issuing keys sign, when that is not in the issuer's own memory."""
