@@ -4,6 +4,7 @@ What comes out has the token stripped, so that nothing behind this point, the ta
 least of all, sees it.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from gateway.errors import IssuerKeysMissing, TokenMissing, TokenRefused
@@ -20,7 +21,11 @@ from tacita.privacypass.types import blind_rsa
 
 __all__ = ["Admission", "Admitted"]
 
-_PREFIX = auth.SCHEME.lower().encode() + b" "
+_SCHEME = re.compile(auth.SCHEME.encode() + rb"(?![!#$%&'*+\-.^_`|~0-9A-Za-z])", re.IGNORECASE)
+"""A field is a token by its scheme, whatever follows: nothing that looks like one reaches a target."""
+
+_CLOCK_SECONDS = 300
+"""How much the clocks of gateways and store may differ: a key's spent tokens are kept for so much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,9 @@ class Admission:
             if len(tokens) != 1:
                 raise errors.TokenMissing("Send exactly one token with the request.")
             token, key = self._verify(tokens[0][1])
-            reservation = await self._store.reserve(token.token_key_id, token.nonce, expires=key.expires)
+            reservation = await self._store.reserve(
+                token.token_key_id, token.nonce, expires=key.expires + _CLOCK_SECONDS
+            )
         except errors.TokenMissing as error:
             self._observed.token("missing")
             raise TokenMissing(str(error), self._www_authenticate()) from None
@@ -119,4 +126,4 @@ class Admission:
 
 def _is_token(one: Field) -> bool:
     name, value = one
-    return name == b"authorization" and value[: len(_PREFIX)].lower() == _PREFIX
+    return name == b"authorization" and _SCHEME.match(value) is not None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -39,6 +39,7 @@ _EVENTS: dict[str, dict[str, type[str | int | float | bool]]] = {
     "issuer_directory_failed": {"kind": str},
     "spent_keys_dropped": {"count": int},
     "store_failed": {"kind": str},
+    "store_regained": {},
 }
 _STORE_CHECK_SECONDS = 5.0
 _DROP_SECONDS = 3600.0
@@ -60,11 +61,15 @@ async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -
     store = await _open_store(config.store)
 
     app = web.Application(middlewares=[problems.middleware(log)])
+    app.on_response_prepare.append(_without_server)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        async with open_routes(config.targets, config.limits, config.token.seconds) as routes:
+        async with (
+            _closing(store),
+            open_routes(config.targets, config.limits, config.token.seconds) as routes,
+        ):
             admission = Admission(challenge, issuer, store, observed)
-            exchange = Exchange(routes, admission, config.token, config.limits, clock)
+            exchange = Exchange(routes, admission, config.limits, clock)
             app[_MESSAGES] = Messages(keys, exchange, config.token, config.limits, observed)
             tasks = [
                 asyncio.create_task(issuer.keep_fresh(lambda: readiness.set("issuer_keys", holds=True))),
@@ -74,9 +79,7 @@ async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -
             yield
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        await store.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def post(request: web.Request) -> web.StreamResponse:
         return await request.app[_MESSAGES].post(request)
@@ -106,23 +109,48 @@ async def _open_store(config: StoreConfig) -> SpentStore:
     )
 
 
+@asynccontextmanager
+async def _closing(store: SpentStore) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await store.close()
+
+
+async def _without_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Do not name the software (aiohttp adds it before this is called)."""
+    response.headers.pop("Server", None)
+
+
 async def _watch(store: SpentStore, readiness: Readiness, log: Logger) -> None:
-    """Keep the readiness condition true to the store."""
+    """Keep the readiness condition true to the store, and log each change."""
+    held = True
     while True:
+        failed = ""
         try:
             await store.check()
         except TacitaError as error:
-            readiness.set("store", holds=False)
-            log.event("store_failed", kind=type(error).__name__)
-        else:
-            readiness.set("store", holds=True)
+            failed = type(error).__name__
+        except Exception as defect:
+            log.internal_error(defect)
+            failed = type(defect).__name__
+        if failed and held:
+            log.event("store_failed", kind=failed)
+        elif not failed and not held:
+            log.event("store_regained")
+        held = not failed
+        readiness.set("store", holds=held)
         await asyncio.sleep(_STORE_CHECK_SECONDS)
 
 
 async def _drop_dead_keys(store: SpentStore, clock: Callable[[], float], log: Logger) -> None:
     """Forget the spent tokens of keys that have died, now and then."""
     while True:
-        with suppress(TacitaError):
+        try:
             if count := await store.drop_expired(int(clock())):
                 log.event("spent_keys_dropped", count=count)
+        except TacitaError:
+            pass  # The watch reports what stands in the way.
+        except Exception as defect:
+            log.internal_error(defect)
         await asyncio.sleep(_DROP_SECONDS)

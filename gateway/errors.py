@@ -10,6 +10,8 @@ __all__ = [
     "AnswerTooLong",
     "BadInnerMessage",
     "BadTargetAnswer",
+    "BodyMalformed",
+    "ClientGone",
     "DateRefused",
     "ExpectationRefused",
     "IssuerKeysMissing",
@@ -20,6 +22,7 @@ __all__ = [
     "TargetTooSlow",
     "TokenMissing",
     "TokenRefused",
+    "TooBusy",
     "UnsupportedMediaType",
 ]
 
@@ -45,6 +48,25 @@ class RequestTooSlow(OuterError):
     """The next piece of the encapsulated request took too long to arrive."""
 
     status = 408
+
+
+class BodyMalformed(OuterError):
+    """The framing of the HTTP request around the encapsulated one is broken."""
+
+    status = 400
+    clause = "RFC 9112, Section 7.1"
+
+
+class ClientGone(OuterError):
+    """The connection broke while it was read from or written to; nobody is there to be told."""
+
+    status = 400
+
+
+class TooBusy(OuterError):
+    """As many exchanges are under way as this process takes."""
+
+    status = 503
 
 
 class BadInnerMessage(TacitaError):

@@ -11,15 +11,14 @@ Whatever else ends an exchange, a client that goes away among it, leaves the tok
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from gateway.admission import Admission, Admitted
-from gateway.config import Limits, TokenBudget
+from gateway.config import Limits
 from gateway.errors import BadInnerMessage, BadTargetAnswer, DateRefused, OuterError, TargetTooSlow
-from gateway.fields import check_request, content_length, end_to_end, values
+from gateway.fields import check_request, content_length, from_target, http_date, to_target, values
 from gateway.targets import Route, Routes
-from tacita.bhttp import Content, End, Event, Fields, InvalidMessage, RequestHead, ResponseHead, Trailers
+from tacita.bhttp import Content, Event, Fields, InvalidMessage, RequestHead, ResponseHead
 from tacita.errors import TacitaError
 from tacita.net.upstream import UpstreamResponse, UpstreamUnreachable
 from tacita.ohttp import RequestRefused
@@ -54,25 +53,26 @@ class Exchange:
         self,
         routes: Routes,
         admission: Admission,
-        budget: TokenBudget,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._routes = routes
         self._admission = admission
-        self._budget = budget
         self._limits = limits
         self._clock = clock
 
-    async def serve(self, events: Events, responder: Responder) -> int:
+    async def serve(self, events: Events, responder: Responder, deadline: float) -> int:
         """Serve one request; return the status that the client was sent, for the metrics.
+
+        `deadline` is in the event loop's time. Whatever becomes of the exchange, `events` is not
+        asked for anything any more when this returns or raises.
 
         Raises:
             OuterError, RequestRefused: to be answered in the clear, if nothing was sent yet.
             TacitaError: the answer broke off in the middle and must be seen as truncated.
         """
         try:
-            async with asyncio.timeout(self._budget.seconds):
+            async with asyncio.timeout_at(deadline):
                 return await self._serve(events, responder)
         except (OuterError, RequestRefused):
             raise
@@ -110,11 +110,7 @@ class Exchange:
         its token stops a replay."""
         for value in values(fields, b"date"):
             now = self._clock()
-            try:
-                sent = parsedate_to_datetime(value.decode("ascii")).timestamp()
-            except ValueError:
-                raise BadInnerMessage("The Date of the request is not an HTTP date.") from None
-            if abs(now - sent) > self._limits.date_window_seconds:
+            if abs(now - http_date(value)) > self._limits.date_window_seconds:
                 raise DateRefused(now)
 
     async def _forward(
@@ -125,20 +121,15 @@ class Exchange:
         route: Route,
         responder: Responder,
     ) -> int:
-        fields = [("Host", head.authority.decode("ascii"))]
-        fields += [
-            (name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-            for name, value in end_to_end(admitted.fields)
-            if name != b"host"
-        ]
+        fields = to_target(head, admitted.fields)
         try:
             async with route.upstream.request(
                 head.method.decode("ascii"), head.path.decode("ascii"), fields, body
             ) as response:
-                if response.status < 500:
-                    await admitted.commit()
-                else:
+                if 500 <= response.status < 600:
                     await admitted.release()
+                else:
+                    await admitted.commit()
                 await _answer(response, responder)
                 return response.status
         except UpstreamUnreachable:
@@ -150,35 +141,53 @@ async def _body(events: Events, declared: int | None) -> AsyncIterator[bytes] | 
     """Return the content as it arrives, or None where there is none; trailers are dropped.
 
     Waiting for the first piece is what tells the two apart, and a request without content must
-    not reach the target with a chunked body.
+    not reach the target with a chunked body. Nor must one that turns out invalid at its end.
     """
-    first = await anext(events)
-    if not isinstance(first, Content):
-        if declared:
-            raise BadInnerMessage("The content is shorter than the Content-Length of the request.")
-        return None
-    return _content(first, events, declared)
-
-
-async def _content(first: Content, events: Events, declared: int | None) -> AsyncIterator[bytes]:
-    total = len(first.data)
-    yield first.data
     async for event in events:
         if isinstance(event, Content):
-            total += len(event.data)
-            if declared is not None and total > declared:
-                raise BadInnerMessage("The content is longer than the Content-Length of the request.")
-            yield event.data
-        else:
-            assert isinstance(event, Trailers | End)
-    if declared is not None and total != declared:
-        raise BadInnerMessage("The content is shorter than the Content-Length of the request.")
+            return _Body(event, events, declared)
+    if declared:
+        raise _other_length()
+    return None
+
+
+class _Body(AsyncIterator[bytes]):
+    """Content on its way to the target. No generator: the HTTP client's task may be inside it to the end."""
+
+    def __init__(self, first: Content, events: Events, declared: int | None) -> None:
+        self._first: Content | None = first
+        self._events = events
+        self._declared = declared
+        self._total = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return self._counted(first.data)
+        async for event in self._events:
+            if isinstance(event, Content):
+                return self._counted(event.data)
+        if self._declared not in (None, self._total):
+            raise _other_length()
+        raise StopAsyncIteration
+
+    def _counted(self, data: bytes) -> bytes:
+        self._total += len(data)
+        if self._declared is not None and self._total > self._declared:
+            raise _other_length()
+        return data
+
+
+def _other_length() -> BadInnerMessage:
+    return BadInnerMessage("The content is shorter or longer than the Content-Length of the request.")
 
 
 async def _answer(response: UpstreamResponse, responder: Responder) -> None:
-    fields = tuple((name.lower(), value.strip(b" \t")) for name, value in response.fields)
     try:
-        await responder.head(ResponseHead(response.status, end_to_end(fields)))
+        await responder.head(ResponseHead(response.status, from_target(response.fields)))
     except InvalidMessage:
         raise BadTargetAnswer("The target's answer is not one that HTTP allows.") from None
     async with aclosing(response.pieces()) as pieces:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from gateway.config import IssuerConfig
 from gateway.errors import IssuerKeysMissing
 from tacita.errors import TacitaError
-from tacita.net import documents
+from tacita.net import documents, tls
 from tacita.privacypass import directory
 from tacita.privacypass.directory import IssuerDirectory
-from tacita.privacypass.errors import ForeignToken
+from tacita.privacypass.errors import ForeignToken, NoUsableKey
 from tacita.privacypass.types import blind_rsa
 from tacita.service.logs import Logger
 
@@ -44,6 +44,7 @@ class IssuerKeys:
         self._config = config
         self._clock = clock
         self._log = log
+        self._tls = tls.client_context() if config.directory.startswith("https:") else None
         self._keys: dict[bytes, TrustedKey] = {}
         self._known: documents.Document | None = None
 
@@ -70,7 +71,9 @@ class IssuerKeys:
 
     async def refresh(self) -> None:
         """Fetch the directory once. Raises an error of the tree and keeps the old keys when that fails."""
-        document = await documents.fetch(self._config.directory, directory.MEDIA_TYPE, known=self._known)
+        document = await documents.fetch(
+            self._config.directory, directory.MEDIA_TYPE, known=self._known, tls=self._tls
+        )
         listed = IssuerDirectory.from_json(document.body)
         keys = {}
         for entry in listed.token_keys:
@@ -80,6 +83,8 @@ class IssuerKeys:
             # A key without not-before is valid from when we first see it.
             since = entry.not_before if entry.not_before is not None else self._first_seen(key.key_id)
             keys[key.key_id] = TrustedKey(key, entry.public_key, since, since + self._config.key_seconds)
+        if not keys:
+            raise NoUsableKey("The issuer directory lists no key of the token type that is taken here.")
         self._keys = keys
         self._known = document
 
@@ -96,6 +101,9 @@ class IssuerKeys:
             except TacitaError as error:
                 self._log.event("issuer_directory_failed", kind=type(error).__name__)
                 wait = min(wait * 2, _LONGEST_RETRY_SECONDS)
+            except Exception as defect:
+                self._log.internal_error(defect)
+                wait = _LONGEST_RETRY_SECONDS
             else:
                 first()
                 wait = self._config.refresh_seconds

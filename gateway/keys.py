@@ -7,7 +7,7 @@ from gateway.config import KeyConfigEntry
 from tacita.crypto.hpke import Aead, Kdf, Kem, PrivateKey
 from tacita.errors import ConfigError, TacitaError
 from tacita.ohttp import GatewayKey, GatewayKeys, KeyConfig
-from tacita.service.keyfiles import read_secret, write_secret
+from tacita.service.keyfiles import create_secret, read_secret
 
 __all__ = ["load_keys"]
 
@@ -34,10 +34,14 @@ def _load(entry: KeyConfigEntry) -> GatewayKey:
 
 
 def _read_or_make(path: Path, kem: Kem) -> PrivateKey:
-    if not path.exists():
-        private_key = PrivateKey.generate(kem)
-        write_secret(path, private_key.to_bytes())
-        return private_key
+    try:
+        # Of two gateways that start at the same time one makes the key, and both read it.
+        if not path.exists():
+            create_secret(path, PrivateKey.generate(kem).to_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} (a private key of the gateway) cannot be made: {error.strerror}."
+        ) from None
     try:
         return PrivateKey.from_bytes(kem, read_secret(path, "a private key of the gateway"))
     except ConfigError:

@@ -6,21 +6,20 @@ suite or ciphertext was wrong; which it was is a counter.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 
 from aiohttp import web
 
 from gateway.config import Limits, TokenBudget
-from gateway.errors import OuterError, RequestTooLong, RequestTooSlow, UnsupportedMediaType
+from gateway.errors import OuterError, RequestTooSlow, TooBusy
 from gateway.exchange import Exchange
+from gateway.inbound import Body, ChunkedEvents, WholeEvents, is_chunked
 from gateway.observe import Observations
 from gateway.responders import ChunkedResponder, OneShotResponder
-from tacita.bhttp import Event, RequestDecoder
 from tacita.errors import TacitaError
 from tacita.net.abort import break_off
-from tacita.ohttp import GatewayKeys, RequestRefused, media, oneshot
+from tacita.ohttp import GatewayKeys, RequestRefused, oneshot
 from tacita.ohttp.chunked import RequestOpener
+from tacita.ohttp.oneshot import GatewayContext
 
 __all__ = ["Messages"]
 
@@ -41,89 +40,80 @@ class Messages:
         self._budget = budget
         self._limits = limits
         self._observed = observed
+        self._under_way = 0
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Serve one message. Raises `OuterError` or `RequestRefused`, which the relay may see."""
         try:
-            # `content_type` is the media type without parameters, in lower case.
-            if request.content_type == media.CHUNKED_REQUEST:
-                return await self._chunked(request)
-            if request.content_type == media.REQUEST:
-                return await self._one_shot(request)
-            raise UnsupportedMediaType("Send an encapsulated request of RFC 9458 or its chunked form.")
+            if self._under_way >= self._limits.exchanges:
+                raise TooBusy("The gateway has as much to do as it takes; try again later.")
+            self._under_way += 1
+            try:
+                return await self._serve(request)
+            finally:
+                self._under_way -= 1
         except OuterError as error:
-            self._observed.outer(error.status)
+            self._observed.outer(error)
             raise
         except RequestRefused as error:
             self._observed.unopened(error)
             raise
 
-    async def _one_shot(self, request: web.Request) -> web.StreamResponse:
-        message = b"".join([piece async for piece in self._pieces(request)])
-        plaintext, context = oneshot.decapsulate_request(self._keys, message)
-        responder = OneShotResponder(context, self._budget.response_bytes)
-        async with aclosing(_events(_whole(plaintext))) as events:
-            self._observed.inner(await self._exchange.serve(events, responder))
-        return responder.response()
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        # What one token buys in time begins with the message's first byte, not with its last.
+        deadline = asyncio.get_running_loop().time() + self._budget.seconds
+        chunked = is_chunked(request)
+        body = Body(request, limit=self._budget.request_bytes, piece_seconds=self._limits.piece_seconds)
+        return await (self._chunked if chunked else self._one_shot)(request, body, deadline)
 
-    async def _chunked(self, request: web.Request) -> web.StreamResponse:
+    async def _one_shot(self, request: web.Request, body: Body, deadline: float) -> web.StreamResponse:
+        events, context = await self._open(body, deadline)
+        responder = OneShotResponder(request, context, self._budget.response_bytes)
+        self._observed.inner(await self._exchange.serve(events, responder, deadline))
+        try:
+            async with asyncio.timeout(self._budget.seconds):
+                return await responder.send()
+        except TimeoutError:
+            self._observed.truncated()
+            break_off(request, linger_seconds=0)
+            return responder.response
+
+    async def _open(self, body: Body, deadline: float) -> tuple[WholeEvents, GatewayContext]:
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await body.whole()
+        except TimeoutError:
+            raise _too_slow() from None
+        plaintext, context = oneshot.decapsulate_request(self._keys, message)
+        return WholeEvents(plaintext), context
+
+    async def _chunked(self, request: web.Request, body: Body, deadline: float) -> web.StreamResponse:
         opener = RequestOpener(self._keys)
-        pieces = self._pieces(request)
-        # The key of the answer comes with the message's header, so that has to be there first.
-        plaintexts: list[bytes] = []
-        while not opener.ready:
-            piece = await anext(pieces, None)
-            plaintexts += opener.finish() if piece is None else opener.feed(piece)
+        plaintexts = await _begin(opener, body, deadline)
         responder = ChunkedResponder(request, opener.response_sealer(), self._budget.response_bytes)
-        async with aclosing(_events(_opened(plaintexts, opener, pieces))) as events:
-            try:
-                self._observed.inner(await self._exchange.serve(events, responder))
-            except TacitaError:
-                if not responder.started:
-                    raise
-                self._observed.truncated()
-                break_off(request)
+        events = ChunkedEvents(opener, body, plaintexts)
+        try:
+            self._observed.inner(await self._exchange.serve(events, responder, deadline))
+        except TacitaError:
+            if not responder.started:
+                raise
+            self._observed.truncated()
+            break_off(request, linger_seconds=self._limits.piece_seconds)
         return responder.response
 
-    async def _pieces(self, request: web.Request) -> AsyncIterator[bytes]:
-        limit = self._budget.request_bytes
-        too_long = RequestTooLong("The encapsulated request is longer than one token buys.")
-        if request.content_length is not None and request.content_length > limit:
-            raise too_long
-        while True:
-            try:
-                async with asyncio.timeout(self._limits.piece_seconds):
-                    piece = await request.content.readany()
-            except TimeoutError:
-                raise RequestTooSlow("The next piece of the request took too long; send it faster.") from None
-            if not piece:
-                return
-            limit -= len(piece)
-            if limit < 0:
-                raise too_long
-            yield piece
+
+async def _begin(opener: RequestOpener, body: Body, deadline: float) -> list[bytes]:
+    """Read as far as the key of the answer, which comes with the message's header; return what it opened."""
+    plaintexts: list[bytes] = []
+    try:
+        async with asyncio.timeout_at(deadline):
+            while not opener.ready:
+                piece = await body.read()
+                plaintexts += opener.feed(piece) if piece else opener.finish()
+    except TimeoutError:
+        raise _too_slow() from None
+    return plaintexts
 
 
-async def _opened(
-    plaintexts: list[bytes], opener: RequestOpener, pieces: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    for plaintext in plaintexts:
-        yield plaintext
-    async for piece in pieces:
-        for plaintext in opener.feed(piece):
-            yield plaintext
-    for plaintext in opener.finish():
-        yield plaintext
-
-
-async def _whole(plaintext: bytes) -> AsyncIterator[bytes]:
-    yield plaintext
-
-
-async def _events(plaintexts: AsyncIterator[bytes]) -> AsyncGenerator[Event]:
-    decoder = RequestDecoder()
-    async for plaintext in plaintexts:
-        for event in decoder.feed(plaintext):
-            yield event
-    for event in decoder.finish():
-        yield event
+def _too_slow() -> RequestTooSlow:
+    return RequestTooSlow("The request took longer than one token buys; send it faster.")

@@ -1,12 +1,13 @@
 """What the gateway counts: results and reasons. Nothing of a request, nothing per relay or client."""
 
+from gateway.errors import ClientGone, OuterError
 from tacita.ohttp.errors import RequestRefused
 from tacita.service.metrics import Metrics
 
 __all__ = ["Observations"]
 
 _REASONS = sorted(kind.reason for kind in RequestRefused.__subclasses__())
-_OUTER = ("408", "413", "415")
+_OUTER = ("400", "408", "413", "415", "503", "gone")
 _INNER = ("2xx", "3xx", "400", "401", "403", "4xx", "503", "5xx")
 _TOKENS = ("reserved", "committed", "released", "burnt", "missing", "invalid", "spent")
 
@@ -27,9 +28,9 @@ class Observations:
         self._truncated = metrics.counter("truncated_total", "Answers that broke off after they had begun.")
         self._tokens = metrics.reasons("tokens_total", "What became of tokens.", "event", _TOKENS)
 
-    def outer(self, status: int) -> None:
-        """Count a refusal in the clear."""
-        self._outer.inc(str(status))
+    def outer(self, error: OuterError) -> None:
+        """Count a refusal in the clear, or that nobody was there any more to be told."""
+        self._outer.inc("gone" if isinstance(error, ClientGone) else str(error.status))
 
     def unopened(self, error: RequestRefused) -> None:
         """Count a message that could not be opened. The peer is not told which reason it was."""

@@ -5,7 +5,7 @@ Both count what they send against what one token buys, in bytes as encapsulated.
 
 from aiohttp import web
 
-from gateway.errors import AnswerTooLong
+from gateway.errors import AnswerTooLong, ClientGone
 from tacita.bhttp import Response, ResponseEncoder, ResponseHead, encode_response
 from tacita.ohttp import media
 from tacita.ohttp.chunked import MAX_CHUNK, ResponseSealer
@@ -16,6 +16,11 @@ __all__ = ["ChunkedResponder", "OneShotResponder"]
 _PIECE = MAX_CHUNK - 8
 """Content for each chunk: Binary HTTP puts an integer of at most 8 bytes before it."""
 
+_AROUND = 64
+"""Bytes around a one-shot answer at most: nonce (32), tag (16), and the integer before the content (8)."""
+
+_SLICE = 65_536
+
 
 class ChunkedResponder:
     """Seals each piece as a chunk of its own and sends it at once (chunked OHTTP, Section 6.2)."""
@@ -25,7 +30,7 @@ class ChunkedResponder:
         self._sealer = sealer
         self._left = limit
         self._encoder = ResponseEncoder()
-        self._response = web.StreamResponse(
+        self.response = web.StreamResponse(
             headers={
                 "Content-Type": media.CHUNKED_RESPONSE,
                 "Incremental": "?1",
@@ -36,28 +41,28 @@ class ChunkedResponder:
     @property
     def started(self) -> bool:
         """Whether the HTTP response has begun."""
-        return self._response.prepared
-
-    @property
-    def response(self) -> web.StreamResponse:
-        """The HTTP response."""
-        return self._response
+        return self.response.prepared
 
     async def head(self, head: ResponseHead) -> None:
-        """Begin the HTTP response. Raises `InvalidMessage` before anything is sent."""
-        encoded = self._encoder.head(head)
-        await self._response.prepare(self._request)
+        """Begin the HTTP response. Raises `InvalidMessage` before anything is sent, `ClientGone` after."""
+        encoder = ResponseEncoder()
+        encoded = encoder.head(head)
+        self._encoder = encoder
+        await self.response.prepare(self._request)
         await self._send(self._sealer.header() + self._seal(encoded))
 
     async def content(self, data: bytes) -> None:
-        """Send `data` in chunks of at most 16,384 bytes. Raises `AnswerTooLong`."""
+        """Send `data` in chunks of at most 16,384 bytes. Raises `AnswerTooLong`, `ClientGone`."""
         for start in range(0, len(data), _PIECE):
             await self._send(self._seal(self._encoder.content(data[start : start + _PIECE])))
 
     async def end(self) -> None:
-        """Send the final chunk and end the HTTP response."""
+        """Send the final chunk and end the HTTP response. Raises `AnswerTooLong`, `ClientGone`."""
         await self._send(self._sealer.finish(self._encoder.end()))
-        await self._response.write_eof()
+        try:
+            await self.response.write_eof()
+        except ConnectionError:
+            raise _gone() from None
 
     def _seal(self, encoded: bytes) -> bytes:
         # A head with many fields can be longer than one chunk.
@@ -70,7 +75,10 @@ class ChunkedResponder:
         self._left -= len(sealed)
         if self._left < 0:
             raise AnswerTooLong("The answer is longer than one token buys.")
-        await self._response.write(sealed)
+        try:
+            await self.response.write(sealed)
+        except ConnectionError:
+            raise _gone() from None
 
 
 class OneShotResponder:
@@ -78,19 +86,30 @@ class OneShotResponder:
 
     started = False
 
-    def __init__(self, context: GatewayContext, limit: int) -> None:
+    def __init__(self, request: web.Request, context: GatewayContext, limit: int) -> None:
+        self._request = request
         self._context = context
         self._limit = limit
         self._left = limit
         self._head: ResponseHead | None = None
         self._content: list[bytes] = []
+        self.response = web.StreamResponse(
+            headers={"Content-Type": media.RESPONSE, "Cache-Control": "no-store"}
+        )
 
     async def head(self, head: ResponseHead) -> None:
-        """Keep the head, in place of an earlier one if that answer failed. Raises `InvalidMessage`."""
-        encode_response(Response(head))
+        """Keep the head, in place of an earlier one if that answer failed.
+
+        Raises:
+            InvalidMessage: it cannot be encoded.
+            AnswerTooLong: it is longer by itself than one token buys.
+        """
+        left = self._limit - _AROUND - len(encode_response(Response(head)))
+        if left < 0:
+            raise AnswerTooLong("The answer is longer than one token buys.")
         self._head = head
         self._content = []
-        self._left = self._limit
+        self._left = left
 
     async def content(self, data: bytes) -> None:
         """Keep the piece. Raises `AnswerTooLong`."""
@@ -100,13 +119,27 @@ class OneShotResponder:
         self._content.append(data)
 
     async def end(self) -> None:
-        """Nothing: `response` seals."""
+        """Nothing: `send` seals."""
 
-    def response(self) -> web.Response:
-        """Return the sealed HTTP response."""
+    async def send(self) -> web.StreamResponse:
+        """Seal and send the HTTP response. Raises `ClientGone`."""
+        sealed = self._sealed()
+        self.response.content_length = len(sealed)
+        try:
+            await self.response.prepare(self._request)
+            for start in range(0, len(sealed), _SLICE):
+                await self.response.write(sealed[start : start + _SLICE])
+            await self.response.write_eof()
+        except ConnectionError:
+            raise _gone() from None
+        return self.response
+
+    def _sealed(self) -> bytes:
         assert self._head is not None
-        message = encode_response(Response(self._head, b"".join(self._content)))
-        return web.Response(
-            body=self._context.encapsulate_response(message),
-            headers={"Content-Type": media.RESPONSE, "Cache-Control": "no-store"},
-        )
+        content = b"".join(self._content)
+        self._content = []
+        return self._context.encapsulate_response(encode_response(Response(self._head, content)))
+
+
+def _gone() -> ClientGone:
+    return ClientGone("The connection to the relay broke.")

@@ -63,12 +63,12 @@ async def open_routes(targets: Iterable[Target], limits: Limits, seconds: int) -
     """
     async with AsyncExitStack() as stack:
         routes = {}
+        context = tls.client_context()
         for target in targets:
-            url = target.url or target.origin
             upstream = Upstream(
-                url,
+                target.reached_at,
                 unix=target.unix,
-                tls=tls.client_context() if url.startswith("https") else None,
+                tls=context,
                 connections=target.connections,
                 connect_seconds=limits.connect_seconds,
                 read_seconds=seconds,

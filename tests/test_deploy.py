@@ -47,10 +47,7 @@ async def test_the_role_starts_from_the_sample_and_stops(
     running = await processes.start(sample.role, text, tmp_path, admin_port=admin_port)
     try:
         sample.load(tmp_path / f"{sample.role}.toml")
-        await asyncio.wait_for(_until_alive(running), 30)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        del reader
+        await asyncio.wait_for(_until_alive(running, port), 30)
         assert await running.stop() == 0, running.output()
     finally:
         if running.process.returncode is None:
@@ -58,12 +55,16 @@ async def test_the_role_starts_from_the_sample_and_stops(
             await running.process.wait()
 
 
-async def _until_alive(role: processes.Role) -> None:
+async def _until_alive(role: processes.Role, port: int) -> None:
+    """Wait until /livez answers and, which is a moment later, the public port listens."""
     while role.process.returncode is None:
         try:
-            if (await role.admin("/livez"))[0] == 200:
-                return
-        except aiohttp.ClientError:
-            pass
-        await asyncio.sleep(0.02)
+            status, _ = await role.admin("/livez")
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except (aiohttp.ClientError, OSError):
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            assert status == 200
+            return
     raise AssertionError(f"the role ended with {role.process.returncode}:\n{role.output()}")

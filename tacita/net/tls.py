@@ -11,8 +11,17 @@ from tacita.errors import ConfigError
 __all__ = ["client_context", "server_context"]
 
 
-def server_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
+def server_context(
+    certificate: Path,
+    private_key: Path,
+    client_authority: Path | None = None,
+    *,
+    client_optional: bool = False,
+) -> ssl.SSLContext:
     """Return a context that serves `certificate` (PEM chain) with `private_key` (PEM, mode 0600).
+
+    With `client_authority` (PEM) a client has to show a certificate that leads there and is meant for
+    clients; with `client_optional` it may also show none, but never a wrong one.
 
     Raises:
         ConfigError: a file is missing or not what it should be.
@@ -29,6 +38,12 @@ def server_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
             f"The TLS certificate {certificate} and key {private_key} cannot be loaded; "
             "check that both are PEM files that belong together."
         ) from None
+    if client_authority is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL if client_optional else ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(cafile=client_authority)
+        except (OSError, ssl.SSLError):
+            raise ConfigError(f"The file {client_authority} holds no usable TLS certificates.") from None
     return context
 
 

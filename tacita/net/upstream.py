@@ -111,6 +111,9 @@ class Upstream:
             auto_decompress=False,
             trust_env=False,
         )
+        # aiohttp sends a GET again by itself when a kept connection breaks, and has no public switch:
+        # the server may have acted on the first one (RFC 9458, Section 6.5), and a token buys one.
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

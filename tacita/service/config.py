@@ -29,11 +29,15 @@ class Listen(Struct, frozen=True):
     unix: Path | None = None
     tls_certificate: Path | None = None
     tls_private_key: Path | None = None
+    tls_client_authority: Path | None = None
+    """The roots (PEM) that a client's certificate has to hang on."""
 
     def __post_init__(self) -> None:
         """Refuse half a key pair. Raises `ValueError` (which `load` turns into a `ConfigError`)."""
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
+        if self.tls_client_authority is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_authority wants tls_certificate and tls_private_key")
         if not 0 <= self.port <= 65_535:
             raise ValueError("port is between 0 and 65535")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tacita.errors import ConfigError
 
-__all__ = ["create_secret", "read_secret", "write_atomic", "write_secret"]
+__all__ = ["create_secret", "destroy_secret", "read_secret", "sync_folder", "write_atomic", "write_secret"]
 
 
 def read_secret(path: Path, what: str) -> bytes:
@@ -41,7 +41,29 @@ def create_secret(path: Path, content: bytes) -> bool:
         return False
     finally:
         temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_folder(path.parent)
+    return True
+
+
+def destroy_secret(path: Path) -> bool:
+    """Overwrite and remove the file `path`; False: it was not there, or another was first.
+
+    This is the best that a program can do, and no more: flash storage, copy-on-write and journalling
+    file systems, snapshots and backups may keep what was in it.
+    """
+    doomed = path.with_name(f".{path.name}.{secrets.token_hex(8)}.dead")
+    try:
+        path.rename(doomed)
+    except FileNotFoundError:
+        return False
+    # Not the bytes of a file that stays under another name.
+    if doomed.stat().st_nlink == 1:
+        with doomed.open("r+b") as file:
+            file.write(os.urandom(os.fstat(file.fileno()).st_size))
+            file.flush()
+            os.fsync(file.fileno())
+    doomed.unlink()
+    sync_folder(path.parent)
     return True
 
 
@@ -58,11 +80,11 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    """Have the names in `folder` on the disk."""
+def sync_folder(folder: Path) -> None:
+    """Have the names in `folder` on the disk: what was made, renamed or removed there stays so."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

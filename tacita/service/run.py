@@ -53,6 +53,10 @@ class Service:
     drain_seconds: float = 30.0
     drain_notice_seconds: float = 0.0
     """How long to go on accepting after readiness went false, so that a load balancer notices."""
+    fatal: "asyncio.Future[None] | None" = None
+    """Gets the error of the tree on which the process has to end; it then says so and fails."""
+    client_certificate_optional: bool = False
+    """Whether clients without a certificate may connect though `listen` has a `tls_client_authority`."""
 
 
 def run(
@@ -96,6 +100,8 @@ async def _serve(building: Awaitable[Service]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if service.fatal is not None:
+        service.fatal.add_done_callback(lambda _: stop.set())
 
     admin = web.AppRunner(
         create_admin_app(service.readiness, service.metrics), access_log=None, handle_signals=False
@@ -106,7 +112,7 @@ async def _serve(building: Awaitable[Service]) -> None:
     public = public_runner(service)
     try:
         await _listen(admin, service.admin)
-        await _listen(public, service.listen)
+        await _listen(public, service.listen, client_optional=service.client_certificate_optional)
         service.readiness.set("listening", holds=True)
         await _announce_readiness(service, stop)
         await stop.wait()
@@ -120,6 +126,8 @@ async def _serve(building: Awaitable[Service]) -> None:
         await public.cleanup()
         await admin.cleanup()
     service.log.event("stopped")
+    if service.fatal is not None and service.fatal.done():
+        service.fatal.result()
 
 
 def public_runner(service: Service) -> web.AppRunner:
@@ -139,11 +147,16 @@ def public_runner(service: Service) -> web.AppRunner:
     )
 
 
-async def _listen(runner: web.AppRunner, listen: Listen) -> None:
+async def _listen(runner: web.AppRunner, listen: Listen, *, client_optional: bool = False) -> None:
     await runner.setup()
     context = None
     if listen.tls_certificate and listen.tls_private_key:
-        context = tls.server_context(listen.tls_certificate, listen.tls_private_key)
+        context = tls.server_context(
+            listen.tls_certificate,
+            listen.tls_private_key,
+            listen.tls_client_authority,
+            client_optional=client_optional,
+        )
     site: web.BaseSite
     if listen.unix is not None:
         site = web.UnixSite(runner, listen.unix, ssl_context=context)

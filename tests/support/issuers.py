@@ -8,6 +8,11 @@ from support import rsa
 
 from issuer.accounts import AccountsFile
 from issuer.attesters.api_key import digest_of, new_api_key
+from issuer.key_folder import KeyFolder
+from issuer.key_types import types_named
+from issuer.keys import IssuerKeys
+from tacita.crypto.keyring import Schedule
+from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.crypto.signer import best_signer
 from tacita.privacypass import batch
 from tacita.privacypass.batch import GenericBatchTokenRequest, GenericBatchTokenResponse
@@ -25,8 +30,10 @@ __all__ = [
     "charged",
     "config_text",
     "issuing_keys",
+    "made_key",
 ]
 
+WEEK = 7 * 86_400
 CHALLENGE = TokenChallenge(blind_rsa.TOKEN_TYPE, "issuer.example", b"", ("gateway.example",))
 
 
@@ -76,15 +83,25 @@ def issuing_keys(number: int = 0) -> IssuingKeys:
     return IssuingKeys([IssuingKey(best_signer(rsa.private_key(number)), 1_700_006_400, may_issue=True)])
 
 
-def config_text(*, port: int = 0, admin_port: int = 0, quota: int = 1000, more: str = "") -> str:
+def made_key(folder: Path, period: int = WEEK) -> RsaPublicKey:
+    """Make the keys of an issuer in `folder`, where there are none; return the one that issues now."""
+    keys = IssuerKeys(KeyFolder(folder), types_named(["blind-rsa"]), Schedule(period), prepare=False)
+    keys.turn()
+    (key,) = (key for key in keys.present().issuing if key.may_issue)
+    return RsaPublicKey(key.public_key)
+
+
+def config_text(
+    *, port: int = 0, admin_port: int = 0, quota: int = 1000, more: str = "", key_period: int = WEEK
+) -> str:
     """Return the configuration of an issuer that keeps its files beside it; `more` are further lines."""
     return f"""
         public_url = "https://issuer.example"
-        accounts = "accounts.json"
+        attester = {{ kind = "api-key", accounts = "accounts.json" }}
         {more}
         listen = {{ port = {port} }}
         admin = {{ port = {admin_port} }}
-        keys = {{ folder = "keys", create_key = true }}
+        keys = {{ folder = "keys", create_key = true, period_seconds = {key_period} }}
         quota = {{ database = "quota.sqlite", hash_key = "quota.key", period_seconds = 2592000 }}
         tiers = {{ standard = {quota} }}
         """

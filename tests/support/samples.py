@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from support.ports import free_ports
-
+from tacita.cli.ports import free_ports
 from tacita.service.config import Struct, load
 
 __all__ = ["DEPLOY", "SAMPLES", "Sample", "move", "outside_world"]

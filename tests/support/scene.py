@@ -148,7 +148,7 @@ class Scene:
 
     async def evidence(self) -> Evidence:
         client = await Client.of(self.roles.state, self.api_key)
-        tokens = await client.tokens(99)
+        tokens = [*await client.tokens(70), *await client.tokens(70)]
         before = self._issuer_traffic()
         await self._ask_the_model(client, tokens)
         await self._ask_the_target(client, tokens)

@@ -1,15 +1,15 @@
-"""A small deployment inside the test's process: real issuer, gateway, relay and second mirror, made-up target.
+"""A small deployment inside the test's process: the real issuer, gateway, relay and second mirror.
 
     async with world_running(folder) as world:
         trust = await Trust.fetch(world.endpoints)
 
-A party is replaced by giving the client other endpoints (`world.with_relay(url)`, …).
+The target is one of `support.targets`. A party is replaced by giving the client other
+endpoints (`world.with_relay(url)`, …).
 """
 
 import asyncio
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from aiohttp import ClientSession, web
 from support import targets
-from support.issuers import add_account
+from support.issuers import add_account, made_key
 from support.ports import free_ports
 
 import gateway.app
@@ -28,7 +28,6 @@ import issuer.app
 import relay.app
 from gateway.config import GatewayConfig
 from issuer.config import IssuerConfig
-from issuer.keys import create_key
 from relay.config import RelayConfig
 from tacita.client.endpoints import Endpoints
 from tacita.client.issuance import fetch_tokens
@@ -97,7 +96,7 @@ class World:
 
 @dataclass
 class Middle:
-    """A relay that forwards to a real one, and does what `change` says to the answers; records all messages."""
+    """A relay that records what it gets, forwards it to a real one, and changes the answers."""
 
     onward: str
     change: Callable[[int, int, bytes], tuple[int, bytes]] = lambda _number, status, body: (status, body)
@@ -110,13 +109,14 @@ class Middle:
         self.sent.append(message)
         self.heads.append(list(request.headers.items()))
         headers = {"Content-Type": request.content_type, "Incremental": "?1"}
-        async with ClientSession() as session:
-            async with session.post(self.onward, data=message, headers=headers) as answer:
-                status, body = self.change(len(self.sent), answer.status, await answer.read())
-                self.received.append(body)
-                return web.Response(
-                    status=status, body=body, headers={"Content-Type": answer.headers["Content-Type"]}
-                )
+        async with (
+            ClientSession() as session,
+            session.post(self.onward, data=message, headers=headers) as answer,
+        ):
+            status, body = self.change(len(self.sent), answer.status, await answer.read())
+            self.received.append(body)
+            kind = {"Content-Type": answer.headers["Content-Type"]}
+            return web.Response(status=status, body=body, headers=kind)
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def served(handler: Handler) -> AsyncIterator[str]:
 @cache
 def _key_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="tacita-test-key-"))
-    create_key(folder, time.time())
+    made_key(folder)
     return folder
 
 
@@ -179,7 +179,7 @@ def _config(folder: Path, kind: type[Any], table: dict[str, Any]) -> Any:
 def _issuer(url: dict[str, str]) -> dict[str, Any]:
     return {
         "public_url": url["issuer"],
-        "accounts": "accounts.json",
+        "attester": {"kind": "api-key", "accounts": "accounts.json"},
         "keys": {"folder": "keys"},
         "quota": {"database": "quota.sqlite", "hash_key": "quota.key"},
         "tiers": {"standard": 1000},
@@ -246,5 +246,5 @@ async def _serving(service: Service, port: int) -> AsyncIterator[None]:
 
 async def _until_ready(service: Service) -> None:
     async with asyncio.timeout(20):
-        while not service.readiness.ready:
+        while not service.readiness.ready:  # noqa: ASYNC110 (readiness has no event)
             await asyncio.sleep(0.01)

@@ -1,7 +1,8 @@
 """A strict reader of the part of YAML that deploy/compose.yaml keeps to; anything else is an error.
 
 Block mappings indented by two spaces; every other value is JSON on one line; comments on lines of
-their own; an anchor behind a key of a block mapping, and `<<: *anchor` to merge one in, whose keys are not given again.
+their own; an anchor behind a key of a block mapping, and `<<: *anchor` to merge one in, whose
+keys are not given again.
 """
 
 import json

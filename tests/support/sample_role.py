@@ -1,0 +1,74 @@
+"""A role that does little, on the real shell: `python sample_role.py --config FILE`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from tacita.errors import ConfigError
+from tacita.service import problems
+from tacita.service.config import Listen, Struct
+from tacita.service.logs import Logger
+from tacita.service.metrics import Metrics
+from tacita.service.readiness import Readiness
+from tacita.service.run import Service, run
+
+CANARY = "canary-1d07"
+
+
+class SampleConfig(Struct, frozen=True):
+    """`fails` is refused by `build`; `late` seconds pass before the role is ready."""
+
+    listen: Listen
+    admin: Listen
+    fails: bool = False
+    late: float = 0.0
+    drain_seconds: float = 20.0
+    drain_notice_seconds: float = 0.0
+
+
+async def build(config: SampleConfig) -> Service:
+    """Return a service that streams, waits, and has defects."""
+    if config.fails:
+        raise ConfigError("The key cannot be used.")
+    log, readiness = Logger("sample", {}), Readiness(["warm"])
+    app = web.Application(middlewares=[problems.middleware(log)])
+    more = asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun ")
+        await more.wait()
+        await response.write(b"ended")
+        return response
+
+    async def go_on(_request: web.Request) -> web.Response:
+        more.set()
+        return web.Response(text="yes")
+
+    async def fail(_request: web.Request) -> web.Response:
+        asyncio.get_running_loop().call_soon(lambda: 1 / len(""))
+        raise ValueError(CANARY)
+
+    async def warm(_app: web.Application) -> AsyncIterator[None]:
+        asyncio.get_running_loop().call_later(config.late, lambda: readiness.set("warm", holds=True))
+        yield
+
+    app.cleanup_ctx.append(warm)
+    app.add_routes([web.get("/stream", stream), web.post("/go-on", go_on), web.get("/fail", fail)])
+    return Service(
+        app,
+        config.listen,
+        config.admin,
+        log,
+        Metrics("sample"),
+        readiness,
+        drain_seconds=config.drain_seconds,
+        drain_notice_seconds=config.drain_notice_seconds,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run("sample", SampleConfig, build))
