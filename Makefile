@@ -34,11 +34,11 @@ floors: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 test: $(READY) ## all tests, warnings as errors, with a real Redis and the real model
-	@deploy/need-redis
+	@deploy/need-packages
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 bench: $(READY) ## CPU time per request of relay and gateway, side by side with what they stand on
-	@deploy/need-redis
+	@deploy/need-packages
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 lock: $(READY) ## write constraints.txt anew from what is installed

@@ -22,7 +22,7 @@ from typing import TypeAlias
 __all__ = ["MAX_FRAME", "Broken", "Clock", "Kind", "read_frame", "write_frame"]
 
 MAX_FRAME = 1 << 23
-"""Bytes in a frame: more than 10,000 messages for a key of 4096 bits, the largest batch that is configurable."""
+"""Bytes in a frame: more than the largest batch that can be configured, 10,000 messages, under 4096 bits."""
 
 _HEADER = 5
 

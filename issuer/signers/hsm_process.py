@@ -115,7 +115,7 @@ class HsmProcess:
         self._not_before = self._clock() + _RETRY_SECONDS
         command = [sys.executable, "-m", "issuer.signers.hsm_worker"]
         # What the HSM's library writes is not ours to vouch for, so it goes nowhere.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - a constant, nobody's input
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
         assert self._process.stdin is not None

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA384
 
 from tacita.crypto import emsa_pss, modular
-from tacita.crypto.rsa_keys import OutOfRange, RsaPublicKey
+from tacita.crypto.rsa_keys import OutOfRange, PublicNumbers
 from tacita.crypto.signer import Signer, SigningFailed
 from tacita.errors import CryptoError
 
@@ -85,7 +85,7 @@ def prepare(variant: Variant, message: bytes, *, rng: RandomBytes = os.urandom) 
 
 
 def blind(
-    variant: Variant, public_key: RsaPublicKey, prepared: bytes, *, rng: RandomBytes = os.urandom
+    variant: Variant, public_key: PublicNumbers, prepared: bytes, *, rng: RandomBytes = os.urandom
 ) -> tuple[bytes, int]:
     """Return the blinded message, as long as the modulus, and the inverse that `finalize` wants back.
 
@@ -126,7 +126,7 @@ def blind_sign(signer: Signer, blinded: bytes) -> bytes:
 
 
 def finalize(
-    variant: Variant, public_key: RsaPublicKey, prepared: bytes, blind_signature: bytes, inverse: int
+    variant: Variant, public_key: PublicNumbers, prepared: bytes, blind_signature: bytes, inverse: int
 ) -> bytes:
     """Unblind, verify and return the signature (RFC 9474, Section 4.4).
 
@@ -141,7 +141,7 @@ def finalize(
     return signature
 
 
-def verify(variant: Variant, public_key: RsaPublicKey, prepared: bytes, signature: bytes) -> bytes:
+def verify(variant: Variant, public_key: PublicNumbers, prepared: bytes, signature: bytes) -> bytes:
     """Return the message that `signature` is for: `prepared` without its random prefix.
 
     Follows RFC 9474, Section 4.5.

@@ -17,11 +17,17 @@ from enum import Enum
 
 from tacita.errors import TacitaError
 
-__all__ = ["ClockSetBack", "Phase", "Schedule"]
+__all__ = ["ClockAhead", "ClockSetBack", "Phase", "Schedule"]
 
 
 class ClockSetBack(TacitaError):
     """The clock shows an epoch before one that was already seen; nothing may turn over on it."""
+
+    status = 503
+
+
+class ClockAhead(TacitaError):
+    """The clock shows an epoch later than the one that comes next; keys would die on it unseen."""
 
     status = 503
 
@@ -83,13 +89,30 @@ class Schedule:
         """Return the seconds until the next boundary: no copy of a published key may outlive it."""
         return self.start(self.epoch(now) + 1) - now
 
-    def require_forward(self, newest_seen: int, now: float) -> int:
+    def require_forward(self, newest_seen: int, now: float, *, tolerance: float = 0.0) -> int:
+        """Return the present epoch.
+
+        Clocks of several machines differ: one that is behind `newest_seen`, an epoch that was seen
+        before, by no more than `tolerance` seconds is taken to be in that epoch.
+
+        Raises:
+            ClockSetBack: it is behind by more.
+        """
+        present = self.epoch(now)
+        if present >= newest_seen:
+            return present
+        if self.epoch(now + tolerance) < newest_seen:
+            raise ClockSetBack("The clock was set back behind a boundary that has passed; set it right.")
+        return newest_seen
+
+    def require_step(self, newest_seen: int, now: float) -> int:
         """Return the present epoch.
 
         Raises:
-            ClockSetBack: an epoch later than the present one, `newest_seen`, was seen before.
+            ClockAhead: it is neither `newest_seen`, an epoch that was seen before, nor the one after
+                it nor an earlier one.
         """
         present = self.epoch(now)
-        if present < newest_seen:
-            raise ClockSetBack("The clock was set back behind a boundary that has passed; set it right.")
+        if present > newest_seen + 1:
+            raise ClockAhead("The clock is more than a period ahead of what was seen last; set it right.")
         return present

@@ -13,7 +13,7 @@ everything around them in DER only.
 
 import hashlib
 from itertools import product
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -21,7 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tacita.errors import CryptoError, DecodeError
 
-__all__ = ["MAX_BITS", "MIN_BITS", "KeyMalformed", "OutOfRange", "RsaPrivateKey", "RsaPublicKey"]
+__all__ = [
+    "MAX_BITS",
+    "MIN_BITS",
+    "KeyMalformed",
+    "OutOfRange",
+    "PublicNumbers",
+    "RsaPrivateKey",
+    "RsaPublicKey",
+]
 
 MIN_BITS = 2048
 """NIST SP 800-57 has smaller moduli end in 2013."""
@@ -43,6 +51,26 @@ class OutOfRange(CryptoError):
     """A blinded message is not as long as the modulus, or not an integer strictly between 0 and it."""
 
     clause = "RFC 9474, Section 4.3"
+
+
+class PublicNumbers(Protocol):
+    """What blinding and verifying want of a public key, published or derived from one."""
+
+    @property
+    def n(self) -> int:
+        """The modulus."""
+
+    @property
+    def e(self) -> int:
+        """The public exponent."""
+
+    @property
+    def modulus_size(self) -> int:
+        """Length of the modulus in bytes."""
+
+    @property
+    def handle(self) -> rsa.RSAPublicKey:
+        """The key in the form that verifies."""
 
 
 class RsaPublicKey:

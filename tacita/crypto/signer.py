@@ -10,12 +10,13 @@ An issuer signs nothing but integers that it cannot read, so all of RFC 9474's B
 from collections.abc import Sequence
 from typing import Protocol
 
-from tacita.crypto.engines.errors import SigningFailed, SigningUnavailable
+from tacita.crypto.engines.crypto_mb import CryptoMbSigner
+from tacita.crypto.engines.errors import SignerUnreachable, SigningFailed, SigningUnavailable
 from tacita.crypto.engines.gmp import GmpSigner
 from tacita.crypto.engines.libcrypto import LibcryptoSigner
 from tacita.crypto.rsa_keys import RsaPrivateKey, RsaPublicKey
 
-__all__ = ["Signer", "SigningFailed", "SigningUnavailable", "best_signer"]
+__all__ = ["Signer", "SignerUnreachable", "SigningFailed", "SigningUnavailable", "best_signer"]
 
 
 class Signer(Protocol):
@@ -40,16 +41,22 @@ class Signer(Protocol):
         """Length in bytes of the modulus, of each blinded message and of each signature."""
 
     def sign(self, blinded: Sequence[bytes]) -> list[bytes]:
-        """Return one signature for each blinded message, in order. Raises `OutOfRange`, `SigningFailed`."""
+        """Return one signature for each blinded message, in order.
+
+        Raises:
+            OutOfRange: a message is not in the range of the key; nothing was signed.
+            SigningFailed: an operation failed or a result does not verify; none is returned.
+            SignerUnreachable: the key is in a device that does not answer; none is returned.
+        """
 
 
 def best_signer(private_key: RsaPrivateKey) -> Signer:
-    """Return the fastest engine of this machine for `private_key`.
+    """Return the fastest engine of this machine for `private_key`: crypto_mb, libcrypto or gmpy2.
 
     Raises:
         SigningUnavailable: neither libcrypto nor gmpy2 is there.
     """
-    for engine in (LibcryptoSigner, GmpSigner):
+    for engine in (CryptoMbSigner, LibcryptoSigner, GmpSigner):
         try:
             return engine(private_key)
         except SigningUnavailable:

@@ -2,8 +2,11 @@
 
     WWW-Authenticate: PrivateToken challenge="...", token-key="...", max-age="10"
     Authorization: PrivateToken token="..."
+    Authorization: PrivateToken token="...", extensions="..."
 
-base64url is written padded, as the RFC demands, and read with or without.
+base64url is written padded, as the RFC demands, and read with or without. The parameter
+`extensions` comes with tokens that carry public metadata, after the draft that
+`tacita.privacypass.extensions` names.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from tacita.errors import DecodeError
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.errors import TokenMalformed, TokenMissing
+from tacita.privacypass.extensions import Extensions
 from tacita.privacypass.token import Token
 from tacita.wire import base64url
 from tacita.wire.authparams import (
@@ -28,6 +32,7 @@ __all__ = [
     "format_authorization",
     "format_www_authenticate",
     "parse_authorization",
+    "parse_extended_authorization",
     "parse_www_authenticate",
 ]
 
@@ -76,20 +81,45 @@ def parse_www_authenticate(value: bytes, *, token_types: Collection[int]) -> lis
     return [challenge for challenge in found if challenge is not None]
 
 
-def format_authorization(token: Token) -> bytes:
-    """Return the value of an Authorization field that redeems `token`."""
-    return format_challenge(Challenge(SCHEME, (("token", base64url.encode(token.encode())),)))
+def format_authorization(token: Token, extensions: Extensions | None = None) -> bytes:
+    """Return the value of an Authorization field that redeems `token`, with the extensions that it has."""
+    parameters = [("token", base64url.encode(token.encode()))]
+    if extensions is not None:
+        parameters.append(("extensions", base64url.encode(extensions.encode())))
+    return format_challenge(Challenge(SCHEME, tuple(parameters)))
 
 
 def parse_authorization(value: bytes) -> Token:
-    """Read the value of an Authorization field. The token is not verified by this.
+    """Read the value of an Authorization field. The token is not verified by this; extensions are ignored.
 
     Raises:
         TokenMissing: another scheme, or no parameter `token`.
         TokenMalformed: the parameter is not a token of a type that we know.
         AuthParamsMalformed, AuthFieldTooLong: not the credentials of any scheme.
     """
+    return _token(parse_credentials(value))
+
+
+def parse_extended_authorization(value: bytes) -> tuple[Token, Extensions | None]:
+    """Read the value of an Authorization field with the extensions of the token, if there are any.
+
+    Neither is verified by this, nor that they belong together.
+
+    Raises:
+        TokenMissing, TokenMalformed, AuthParamsMalformed, AuthFieldTooLong: as `parse_authorization`.
+        TokenMalformed: the extensions are not ones, too.
+    """
     credentials = parse_credentials(value)
+    token, text = _token(credentials), credentials.get("extensions")
+    if text is None:
+        return token, None
+    try:
+        return token, Extensions.decode(base64url.decode(text))
+    except DecodeError:
+        raise TokenMalformed("The extensions of a token cannot be read; get another token.") from None
+
+
+def _token(credentials: Challenge) -> Token:
     text = credentials.get("token") if credentials.is_scheme(SCHEME) else None
     if text is None:
         raise TokenMissing("The request carries no PrivateToken; answer the challenge with one.")

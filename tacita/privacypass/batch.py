@@ -8,7 +8,9 @@ Versions. The draft's text puts `token_type` before a TokenRequest that begins w
 itself; its vectors, and those of pat-go and raphaelrobert/privacypass, have it once, and
 so do we. Responses carry it since draft -04, before a TokenResponse that does not.
 privacypass-ts, which follows draft -06, writes the same bytes, but reads lengths that are
-not in their shortest form, and types 0x0001 and 0x0002 only.
+not in their shortest form, and types 0x0001 and 0x0002 only; a batch of which it issues
+nothing it answers with absent responses all the way, where the draft has 400. It has no
+amortized batches.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
 from tacita.privacypass.errors import BatchMalformed, BatchTooLarge
+from tacita.privacypass.token import MESSAGE_LENGTHS
 from tacita.wire import varint
 from tacita.wire.cursor import Cursor, TrailingBytes
 from tacita.wire.varint import NotMinimal, Truncated
@@ -32,13 +35,6 @@ _T = TypeVar("_T")
 
 REQUEST_MEDIA_TYPE = "application/private-token-generic-batch-request"
 RESPONSE_MEDIA_TYPE = "application/private-token-generic-batch-response"
-
-# Bytes of TokenRequest (its type included) and TokenResponse (which has no type of its own).
-_LENGTHS = {
-    0x0001: (2 + 1 + 49, 49 + 48 + 48),  # VOPRF (P-384, SHA-384): RFC 9578, Sections 5.1 and 5.2
-    0x0002: (2 + 1 + 256, 256),  # Blind RSA (2048-bit): RFC 9578, Sections 6.1 and 6.2
-    0x0005: (2 + 1 + 32, 32 + 32 + 32),  # VOPRF (ristretto255, SHA-512): the batch draft, Section 8.1
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ class GenericBatchTokenResponse:
 
 
 def _lengths(token_type: int) -> tuple[int, int]:
-    lengths = _LENGTHS.get(token_type)
+    lengths = MESSAGE_LENGTHS.get(token_type)
     if lengths is None:
         raise BatchMalformed("A batch holds a token type that is not supported; leave it out.")
     return lengths

@@ -11,6 +11,8 @@ __all__ = [
     "BatchTooLarge",
     "ChallengeMalformed",
     "DirectoryMalformed",
+    "ExtensionsMalformed",
+    "ExtensionsRefused",
     "ForeignToken",
     "IssuerMisbehaved",
     "KeysCollide",
@@ -19,7 +21,9 @@ __all__ = [
     "OriginNotListed",
     "RequestMalformed",
     "ResponseMalformed",
+    "TokenExpired",
     "TokenInvalid",
+    "TokenKeyMalformed",
     "TokenMalformed",
     "TokenMissing",
     "UnknownTokenKey",
@@ -65,18 +69,43 @@ class ForeignToken(TokenInvalid):
     """A token is for another type, challenge or issuer key."""
 
 
+class TokenExpired(TokenInvalid):
+    """The extensions of a token say that its time is over."""
+
+    clause = "draft-ietf-privacypass-expiration-extension-00, Section 3"
+
+
+class ExtensionsMalformed(DecodeError):
+    """Extensions are not ones, or an expiry among them is not."""
+
+    clause = "draft-ietf-privacypass-auth-scheme-extensions-03, Section 3"
+
+
+class ExtensionsRefused(TacitaError):
+    """The issuer does not sign these extensions."""
+
+    status = 400
+    clause = "draft-ietf-privacypass-public-metadata-issuance-03, Section 6.2"
+
+
+class TokenKeyMalformed(DecodeError):
+    """A key is not an element, or not a scalar, of the group of its token type."""
+
+    clause = "RFC 9578, Section 5.5"
+
+
 class RequestMalformed(DecodeError):
     """A TokenRequest is not one, or not for the key that it names."""
 
     status = 422
-    clause = "RFC 9578, Section 6.2"
+    clause = "RFC 9578, Sections 5.2 and 6.2"
 
 
 class UnknownTokenKey(TacitaError):
     """No key that may issue has this type and truncated id."""
 
     status = 422
-    clause = "RFC 9578, Section 6.2"
+    clause = "RFC 9578, Sections 5.2 and 6.2"
 
 
 class UnsupportedMediaType(TacitaError):
@@ -87,10 +116,10 @@ class UnsupportedMediaType(TacitaError):
 
 
 class BatchMalformed(DecodeError):
-    """A batch is not one, or holds a token type whose length nobody knows."""
+    """A batch is not one, or holds a token type that it cannot hold, or an element that is none."""
 
     status = 422
-    clause = "draft-ietf-privacypass-batched-tokens-09, Section 6.2"
+    clause = "draft-ietf-privacypass-batched-tokens-09, Sections 5.2 and 6.2"
 
 
 class BatchTooLarge(LimitExceeded):
@@ -110,13 +139,13 @@ class NothingIssued(TacitaError):
 class ResponseMalformed(DecodeError):
     """An issuer's answer is not a TokenResponse."""
 
-    clause = "RFC 9578, Section 6.3"
+    clause = "RFC 9578, Sections 5.3 and 6.3"
 
 
 class IssuerMisbehaved(CryptoError):
     """An issuer's answer does not make a token that verifies. Store nothing, and doubt the issuer."""
 
-    clause = "RFC 9578, Section 6.3"
+    clause = "RFC 9578, Sections 5.3 and 6.3"
 
 
 class DirectoryMalformed(DecodeError):

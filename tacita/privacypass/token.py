@@ -14,6 +14,7 @@ __all__ = [
     "AUTHENTICATOR_LENGTHS",
     "DIGEST_LENGTH",
     "KEY_ID_LENGTH",
+    "MESSAGE_LENGTHS",
     "NONCE_LENGTH",
     "Token",
     "authenticator_input",
@@ -27,8 +28,16 @@ AUTHENTICATOR_LENGTHS = {
     0x0001: 48,  # VOPRF (P-384, SHA-384), RFC 9578, Section 8.2.1
     0x0002: 256,  # Blind RSA (2048-bit), RFC 9578, Section 8.2.2
     0x0005: 64,  # VOPRF (ristretto255, SHA-512), draft-ietf-privacypass-batched-tokens-09, Section 8.1
+    0xDA7A: 256,  # Partially Blind RSA (2048-bit), draft-ietf-privacypass-public-metadata-issuance-03
 }
 """Nk by token type: types that are in the registry with the default structure and that we can tell apart."""
+
+MESSAGE_LENGTHS = {
+    0x0001: (2 + 1 + 49, 49 + 2 * 48),  # RFC 9578, Sections 5.1 and 5.2
+    0x0002: (2 + 1 + 256, 256),  # RFC 9578, Sections 6.1 and 6.2
+    0x0005: (2 + 1 + 32, 32 + 2 * 32),  # as 0x0001, with the lengths of the other group
+}
+"""Bytes of TokenRequest (its type included) and of TokenResponse (which has no type of its own)."""
 
 
 def authenticator_input(token_type: int, nonce: bytes, challenge_digest: bytes, token_key_id: bytes) -> bytes:

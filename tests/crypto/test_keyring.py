@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacita.crypto.keyring import ClockSetBack, Phase, Schedule
+from tacita.crypto.keyring import ClockAhead, ClockSetBack, Phase, Schedule
 
 DAY = 86_400
 schedules = st.builds(Schedule, st.integers(1, 10 * DAY), st.integers(0, 4))
@@ -57,6 +57,21 @@ def test_a_clock_that_was_set_back_is_refused() -> None:
     assert schedule.require_forward(10, 10 * DAY) == 10
     with pytest.raises(ClockSetBack):
         schedule.require_forward(11, 10 * DAY)
+
+
+def test_a_clock_that_is_a_little_behind_follows_the_others() -> None:
+    schedule = Schedule(DAY)
+    assert schedule.require_forward(10, 10 * DAY - 2, tolerance=2) == 10
+    with pytest.raises(ClockSetBack):
+        schedule.require_forward(10, 10 * DAY - 3, tolerance=2)
+
+
+def test_a_clock_goes_one_epoch_at_a_time() -> None:
+    schedule = Schedule(DAY)
+    assert schedule.require_step(9, 10 * DAY) == 10
+    assert schedule.require_step(10, 10 * DAY) == 10
+    with pytest.raises(ClockAhead):
+        schedule.require_step(8, 10 * DAY)
 
 
 @pytest.mark.parametrize(("period", "redeemable"), [(0, 1), (-1, 1), (1, -1)])

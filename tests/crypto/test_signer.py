@@ -1,10 +1,11 @@
-"""Both engines against the contract, and the choice between them."""
+"""libcrypto and gmpy2 against the contract, and the choice between engines."""
 
 import pytest
 from contracts.signer import SignerContract
 from support import rsa, vectors
 
-from tacita.crypto.engines import gmp, libcrypto
+from tacita.crypto.engines import crypto_mb_library, gmp, libcrypto
+from tacita.crypto.engines.crypto_mb import CryptoMbSigner
 from tacita.crypto.engines.gmp import GmpSigner
 from tacita.crypto.engines.libcrypto import LibcryptoSigner
 from tacita.crypto.rsa_keys import RsaPrivateKey
@@ -30,8 +31,33 @@ def test_the_engines_agree_on_4096_bits() -> None:
     assert GmpSigner(key).sign(blinded) == expected
 
 
-def test_libcrypto_comes_first() -> None:
-    assert isinstance(best_signer(rsa.private_key()), LibcryptoSigner)
+def test_crypto_mb_comes_first_where_it_is_to_be_had() -> None:
+    expected: type[Signer]
+    try:
+        crypto_mb_library.load()
+        expected = CryptoMbSigner
+    except SigningUnavailable:
+        expected = LibcryptoSigner
+    assert type(best_signer(rsa.private_key())) is expected
+
+
+@pytest.fixture
+def no_crypto_mb(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise SigningUnavailable("not here")
+
+    monkeypatch.setattr(crypto_mb_library, "load", missing)
+
+
+@pytest.mark.usefixtures("no_crypto_mb")
+def test_libcrypto_comes_next() -> None:
+    assert type(best_signer(rsa.private_key())) is LibcryptoSigner
+
+
+def test_libcrypto_takes_the_sizes_that_crypto_mb_does_not() -> None:
+    key = vectors.own("rfc9474.json")["key"]
+    large = rsa.from_numbers(*(int(key[name], 16) for name in ("p", "q", "e", "d")))
+    assert type(best_signer(large)) is LibcryptoSigner
 
 
 @pytest.fixture

@@ -14,10 +14,12 @@ from tacita.privacypass.auth import (
     format_authorization,
     format_www_authenticate,
     parse_authorization,
+    parse_extended_authorization,
     parse_www_authenticate,
 )
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.errors import TokenMalformed, TokenMissing
+from tacita.privacypass.extensions import Extension, Extensions
 from tacita.privacypass.token import Token
 from tacita.wire import base64url
 from tacita.wire.authparams import AuthParamsMalformed
@@ -115,6 +117,29 @@ def test_no_such_token(field: bytes) -> None:
     assert caught.value.status == 401
 
 
+def test_extensions_stand_beside_the_token() -> None:
+    extensions = Extensions((Extension(1, b"data"),))
+    field = format_authorization(TOKEN, extensions)
+    assert field.endswith(b', extensions="AAgAAQAEZGF0YQ=="')
+    assert parse_extended_authorization(field) == (TOKEN, extensions)
+    assert parse_authorization(field) == TOKEN
+    assert parse_extended_authorization(format_authorization(TOKEN)) == (TOKEN, None)
+    empty = format_authorization(TOKEN, Extensions())
+    assert parse_extended_authorization(empty) == (TOKEN, Extensions())
+
+
+@pytest.mark.parametrize("broken", [b'""', b'"%"', b"AA", b"AAE", b"AAAA", b"AAgAAgAAAAEAAA"])
+def test_extensions_that_cannot_be_read(broken: bytes) -> None:
+    with pytest.raises(TokenMalformed) as caught:
+        parse_extended_authorization(format_authorization(TOKEN) + b", extensions=" + broken)
+    assert caught.value.status == 401
+
+
+def test_extensions_without_a_token() -> None:
+    with pytest.raises(TokenMissing):
+        parse_extended_authorization(b"PrivateToken extensions=AAA")
+
+
 def test_two_sets_of_credentials_are_refused() -> None:
     with pytest.raises(AuthParamsMalformed):
         parse_authorization(format_authorization(TOKEN) + b", " + format_authorization(TOKEN))
@@ -122,6 +147,10 @@ def test_two_sets_of_credentials_are_refused() -> None:
 
 @given(st.binary(max_size=100).map(lambda tail: b"PrivateToken token=" + tail) | st.binary(max_size=100))
 def test_garbage_is_an_error_of_the_tree(field: bytes) -> None:
-    for read in (parse_authorization, lambda value: parse_www_authenticate(value, token_types=TYPES)):
+    for read in (
+        parse_authorization,
+        parse_extended_authorization,
+        lambda value: parse_www_authenticate(value, token_types=TYPES),
+    ):
         with contextlib.suppress(TacitaError):
             read(field)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import vectors
 from support.tape import Tape
+from support.voprf import proof_scalar
 
 from tacita.crypto.rsa_keys import RsaPrivateKey
 from tacita.crypto.signer import best_signer
@@ -17,7 +18,7 @@ from tacita.privacypass.batch import (
     GenericTokenResponse,
 )
 from tacita.privacypass.errors import BatchMalformed, BatchTooLarge
-from tacita.privacypass.types import blind_rsa
+from tacita.privacypass.types import blind_rsa, voprf_p384, voprf_ristretto255
 
 SHARED = {
     "pat-go-batched-batched-issuance-test-vectors.json": ("type", "skS", "pkS"),
@@ -40,20 +41,32 @@ def test_other_implementations(name: str) -> None:
             assert request[:2].hex() == one[kind]
             assert response is not None
             assert response.token_type == int(one[kind], 16)
-            if response.token_type == blind_rsa.TOKEN_TYPE:
-                _replay(one, bytes.fromhex(one[secret]), bytes.fromhex(one[public]), request, response)
+            _replay(one, bytes.fromhex(one[secret]), bytes.fromhex(one[public]), request, response)
+
+
+MODULES: dict[int, Any] = {
+    module.TOKEN_TYPE: module for module in (voprf_p384, blind_rsa, voprf_ristretto255)
+}
 
 
 def _replay(
-    vector: dict[str, Any], pem: bytes, public: bytes, request: bytes, response: GenericTokenResponse
+    vector: dict[str, Any], secret: bytes, public: bytes, request: bytes, response: GenericTokenResponse
 ) -> None:
-    tape = Tape(*(bytes.fromhex(vector[name]) for name in ("nonce", "salt", "blind")))
+    module = MODULES[response.token_type]
+    drawn = ("nonce", "salt", "blind") if module is blind_rsa else ("nonce", "blind")
+    tape = Tape(*(bytes.fromhex(vector[name]) for name in drawn))
     challenge = bytes.fromhex(vector["token_challenge"])
-    made, pending = blind_rsa.request(challenge, blind_rsa.load_public_key(public), rng=tape)
+    made, pending = module.request(challenge, module.load_public_key(public), rng=tape)
+    tape.finish()
     assert made.encode() == request
-    (answer,) = blind_rsa.issue([made], best_signer(RsaPrivateKey.from_pem(pem)))
-    assert answer.encode() == response.token_response
-    assert blind_rsa.finalize(pending, answer).encode().hex() == vector["token"]
+    answer = module.TokenResponse.decode(response.token_response)
+    if module is blind_rsa:
+        again = blind_rsa.issue([made], best_signer(RsaPrivateKey.from_pem(secret)))
+    else:
+        private = module.load_private_key(secret)
+        again = module.issue([made], private, rng=Tape(proof_scalar(private, answer.evaluate_proof)))
+    assert [one.encode() for one in again] == [response.token_response]
+    assert module.finalize(pending, answer).encode().hex() == vector["token"]
 
 
 ONE = b"\0\2\7" + b"m" * 256

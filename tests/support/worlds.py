@@ -153,15 +153,14 @@ async def world_running(folder: Path) -> AsyncIterator[World]:
         credential = add_account(folder, "alice")["Authorization"].removeprefix("Bearer ")
         issuing = await issuer.app.build(_config(folder, IssuerConfig, _issuer(url)))
         await stack.enter_async_context(_serving(issuing, ports["issuer"]))
+        gating = await gateway.app.build(_config(folder, GatewayConfig, _gateway(url, target.url)))
+        await stack.enter_async_context(_serving(gating, ports["gateway"]))
         relays = [
             await relay.app.build(_config(folder, RelayConfig, _relay(url, mirror_only=only)))
             for only in (False, True)
         ]
         for service, name in zip(relays, ("relay", "mirror"), strict=True):
             await stack.enter_async_context(_serving(service, ports[name]))
-        # After the mirror, whose copy of the directory it begins with.
-        gating = await gateway.app.build(_config(folder, GatewayConfig, _gateway(url, target.url)))
-        await stack.enter_async_context(_serving(gating, ports["gateway"]))
         for service in (issuing, gating, *relays):
             await _until_ready(service)
         endpoints = msgspec.convert(_endpoints(folder, url, target.url), Endpoints, dec_hook=_path)
@@ -192,7 +191,8 @@ def _gateway(url: dict[str, str], target: str) -> dict[str, Any]:
         "keys": [{"id": 1, "private_key": "one.key"}],
         "issuer": {
             "name": url["issuer"].partition("://")[2],
-            "directory": f"{url['mirror']}/gateway/issuer-directory",
+            # From the issuer itself, for a start without waiting for the mirror.
+            "directory": f"{url['issuer']}/.well-known/private-token-issuer-directory",
         },
         "store": {"sqlite": "spent.sqlite"},
         "targets": [{"origin": target}],

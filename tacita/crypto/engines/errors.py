@@ -1,8 +1,8 @@
 """What an engine raises. `tacita.crypto.signer` offers these names to everybody else."""
 
-from tacita.errors import ConfigError, CryptoError
+from tacita.errors import ConfigError, CryptoError, TacitaError
 
-__all__ = ["SigningFailed", "SigningUnavailable"]
+__all__ = ["SignerUnreachable", "SigningFailed", "SigningUnavailable"]
 
 
 class SigningFailed(CryptoError):
@@ -14,3 +14,10 @@ class SigningFailed(CryptoError):
 
 class SigningUnavailable(ConfigError):
     """No engine on this machine can sign with a private key."""
+
+
+class SignerUnreachable(TacitaError):
+    """The device that holds the key does not answer. Nothing was released; the next call may reach it."""
+
+    status = 503
+    clause = "RFC 9474, Section 4.3"

@@ -12,23 +12,22 @@ its own locks. Contexts and buffers are made for one call of `sign` and belong t
 """
 
 import ctypes
-import ctypes.util
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
 from tacita.crypto.engines.errors import SigningFailed, SigningUnavailable
+from tacita.crypto.libcrypto import LibcryptoUnavailable, Signatures, load
 from tacita.crypto.rsa_keys import RsaPrivateKey, RsaPublicKey
 
-__all__ = ["LibcryptoSigner"]
+__all__ = ["LibcryptoKey", "LibcryptoSigner"]
 
-_OPENSSL_3 = 0x3000_0000
 _NO_PADDING = 3
 
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.POINTER(ctypes.c_size_t)
-_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+_SIGNATURES: Signatures = {
     "d2i_AutoPrivateKey": (_POINTER, [_POINTER, ctypes.POINTER(ctypes.c_char_p), ctypes.c_long]),
     "EVP_PKEY_free": (None, [_POINTER]),
     "EVP_PKEY_CTX_new": (_POINTER, [_POINTER, _POINTER]),
@@ -47,21 +46,10 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
 
 @cache
 def _library() -> ctypes.CDLL:
-    name = ctypes.util.find_library("crypto")
-    if name is None:
-        raise SigningUnavailable("libcrypto is not on this machine; install the package libssl3.")
     try:
-        library = ctypes.CDLL(name)
-        library.OpenSSL_version_num.restype = ctypes.c_ulong
-        version = library.OpenSSL_version_num()
-        for function, (result, arguments) in _SIGNATURES.items():
-            entry = getattr(library, function)
-            entry.restype, entry.argtypes = result, arguments
-    except (OSError, AttributeError):
-        raise SigningUnavailable("libcrypto cannot be used; install OpenSSL 3 (package libssl3).") from None
-    if version < _OPENSSL_3:
-        raise SigningUnavailable("libcrypto is older than OpenSSL 3; install the package libssl3.")
-    return library
+        return load(_SIGNATURES)
+    except LibcryptoUnavailable as unavailable:
+        raise SigningUnavailable(str(unavailable)) from None
 
 
 class LibcryptoSigner:
@@ -75,15 +63,7 @@ class LibcryptoSigner:
         """
         self.public_key: RsaPublicKey = private_key.public_key
         self.modulus_size: int = private_key.public_key.modulus_size
-        self._library = _library()
-        der = private_key.to_der()
-        start = ctypes.c_char_p(der)
-        handle = self._library.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der))
-        if handle is None:
-            self._library.ERR_clear_error()
-            raise SigningUnavailable("libcrypto does not take the private key; make a new one.")
-        self._handle: int = handle
-        weakref.finalize(self, self._library.EVP_PKEY_free, handle)
+        self._key = LibcryptoKey(private_key.to_der(), self.modulus_size)
 
     def sign(self, blinded: Sequence[bytes]) -> list[bytes]:
         """Return the raw signature of each blinded message, in order, each checked.
@@ -94,12 +74,42 @@ class LibcryptoSigner:
         """
         for message in blinded:
             self.public_key.representative(message)
+        return self._key.sign(blinded)
+
+
+class LibcryptoKey:
+    """A private key inside libcrypto, of whatever public exponent, without a look at the messages."""
+
+    def __init__(self, der: bytes, modulus_size: int) -> None:
+        """Read RSAPrivateKey (RFC 8017, Section A.1.2) whose modulus has `modulus_size` bytes.
+
+        Raises:
+            SigningUnavailable: libcrypto is missing, too old, or does not take the key.
+        """
+        self.modulus_size = modulus_size
+        self._library = _library()
+        start = ctypes.c_char_p(der)
+        handle = self._library.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der))
+        if handle is None:
+            self._library.ERR_clear_error()
+            raise SigningUnavailable("libcrypto does not take the private key; make a new one.")
+        self._handle: int = handle
+        weakref.finalize(self, self._library.EVP_PKEY_free, handle)
+
+    def sign(self, messages: Sequence[bytes]) -> list[bytes]:
+        """Return the raw signature of each message, in order, each checked by the public exponent.
+
+        Each message MUST be as long as the modulus and below it.
+
+        Raises:
+            SigningFailed: an operation failed or a result does not verify; none is returned.
+        """
         library = self._library
         signature = ctypes.create_string_buffer(self.modulus_size)
         recovered = ctypes.create_string_buffer(self.modulus_size)
         results: list[bytes] = []
         with self._context("sign") as signing, self._context("verify_recover") as checking:
-            for message in blinded:
+            for message in messages:
                 self._run(library.EVP_PKEY_sign, signing, signature, message)
                 result = signature.raw
                 self._run(library.EVP_PKEY_verify_recover, checking, recovered, result)

@@ -85,16 +85,13 @@ def test_a_batch_of_a_thousand(signer: HsmSigner) -> None:
     assert len(signer.sign(blinded)) == 1000
 
 
-def test_death_between_calls_costs_one_call_at_most(
-    hsm: HsmProcess, signer: HsmSigner, clock: Clock
-) -> None:
+def test_death_between_calls_costs_one_call_at_most(hsm: HsmProcess, signer: HsmSigner, clock: Clock) -> None:
     before = signer.sign([MESSAGE])
     dead = kill(hsm)
     clock.ahead += 1
     try:
         again = signer.sign([MESSAGE])
-    except SignerUnreachable as error:
-        assert error.status == 503
+    except SignerUnreachable:  # its death was not to be seen yet when the call began
         again = signer.sign([MESSAGE])
     assert again == before
     assert hsm.pid != dead

@@ -1,0 +1,13 @@
+"""P-384 (FIPS 186-5 and SP 800-186) with the hashing of P384_XMD:SHA-384_SSWU_RO_ (RFC 9380, Section 8.3)."""
+
+from tacita.crypto.groups.ec import NistCurve
+from tacita.crypto.groups.sswu import HashToCurve
+
+__all__ = ["P384"]
+
+_P = 2**384 - 2**128 - 2**96 + 2**32 - 1
+_B = 0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
+_NID = 715  # secp384r1
+
+P384 = NistCurve("P-384", _NID, _ORDER, HashToCurve(p=_P, b=_B, z=-12, hash_name="sha384", expansion=72))
