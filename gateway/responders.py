@@ -1,13 +1,16 @@
 """The two ways in which an answer is sealed and sent: in chunks as it comes, or whole.
 
-Both count what they send against what one token buys, in bytes as encapsulated.
+Both count what they send against what one token buys, in bytes as encapsulated, and both
+pad the whole of an answer to a length that many answers share; padding is not counted.
+(The pieces of a streamed answer keep their own lengths: whoever makes the stream can
+even those out.)
 """
 
 from aiohttp import web
 
 from gateway.errors import AnswerTooLong, ClientGone
 from tacita.bhttp import Response, ResponseEncoder, ResponseHead, encode_response
-from tacita.ohttp import media
+from tacita.ohttp import media, padding
 from tacita.ohttp.chunked import MAX_CHUNK, ResponseSealer
 from tacita.ohttp.oneshot import GatewayContext
 
@@ -18,6 +21,9 @@ _PIECE = MAX_CHUNK - 8
 
 _AROUND = 64
 """Bytes around a one-shot answer at most: nonce (32), tag (16), and the integer before the content (8)."""
+
+_FINAL = 17
+"""Bytes around the final chunk: its indicator and its tag."""
 
 _SLICE = 65_536
 
@@ -30,6 +36,7 @@ class ChunkedResponder:
         self._sealer = sealer
         self._left = limit
         self._encoder = ResponseEncoder()
+        self._sealed = 0
         self.response = web.StreamResponse(
             headers={
                 "Content-Type": media.CHUNKED_RESPONSE,
@@ -57,8 +64,13 @@ class ChunkedResponder:
             await self._send(self._seal(self._encoder.content(data[start : start + _PIECE])))
 
     async def end(self) -> None:
-        """Send the final chunk and end the HTTP response. Raises `AnswerTooLong`, `ClientGone`."""
-        await self._send(self._sealer.finish(self._encoder.end()))
+        """Send the rest with its padding and end the response. Raises `AnswerTooLong`, `ClientGone`."""
+        rest = self._encoder.end()
+        self._count(len(rest) + _FINAL)
+        length = self._sealed + len(rest)
+        rest += bytes(padding.padded_length(length) - length)
+        last = (len(rest) - 1) // MAX_CHUNK * MAX_CHUNK
+        await self._write(self._seal(rest[:last]) + self._sealer.finish(rest[last:]))
         try:
             await self.response.write_eof()
         except ConnectionError:
@@ -66,15 +78,22 @@ class ChunkedResponder:
 
     def _seal(self, encoded: bytes) -> bytes:
         # A head with many fields can be longer than one chunk.
+        self._sealed += len(encoded)
         return b"".join(
             self._sealer.seal(encoded[start : start + MAX_CHUNK])
             for start in range(0, len(encoded), MAX_CHUNK)
         )
 
     async def _send(self, sealed: bytes) -> None:
-        self._left -= len(sealed)
+        self._count(len(sealed))
+        await self._write(sealed)
+
+    def _count(self, size: int) -> None:
+        self._left -= size
         if self._left < 0:
             raise AnswerTooLong("The answer is longer than one token buys.")
+
+    async def _write(self, sealed: bytes) -> None:
         try:
             await self.response.write(sealed)
         except ConnectionError:
@@ -136,9 +155,9 @@ class OneShotResponder:
 
     def _sealed(self) -> bytes:
         assert self._head is not None
-        content = b"".join(self._content)
+        message = encode_response(Response(self._head, b"".join(self._content)))
         self._content = []
-        return self._context.encapsulate_response(encode_response(Response(self._head, content)))
+        return self._context.encapsulate_response(padding.pad(message))
 
 
 def _gone() -> ClientGone:

@@ -42,6 +42,7 @@ _BATCH_TOKENS = 128
 """Tokens of a prompt computed at once, so the longest stretch without a chance to stop. Larger ones were
 not faster with small models on CPUs."""
 
+_LONGEST_TEMPORARY = 60
 _RANDOM_SEED = 2**32 - 1
 """LLAMA_DEFAULT_SEED, by which the engine means "choose one"; a client's seed must not become it."""
 
@@ -212,6 +213,11 @@ def _engine_request(request: ChatRequest) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
+def _socket_folder() -> str | None:
+    """Return where to make the folder of the engine's socket, whose path may have 107 bytes (unix(7))."""
+    return "/tmp" if len(tempfile.gettempdir()) > _LONGEST_TEMPORARY else None  # noqa: S108 - 0700 within
+
+
 def _load(weights: Path, parallel: int, context_tokens: int, threads: int) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
@@ -241,7 +247,7 @@ def _load(weights: Path, parallel: int, context_tokens: int, threads: int) -> An
     parameters.prefill_assistant = False
     parameters.n_threads_http = 1
     parameters.api_keys = [secrets.token_hex(32)]
-    with tempfile.TemporaryDirectory(prefix="tacita-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tacita-", dir=_socket_folder()) as folder:
         parameters.hostnames = [f"{folder}/engine.sock"]
         try:
             return xllamacpp.Server(parameters)

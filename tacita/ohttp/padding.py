@@ -11,13 +11,17 @@ its decoder checks and drops them. Hence nothing here takes padding off: from ou
 zeros of the content and zeros of the padding look alike.
 """
 
-__all__ = ["pad", "padme"]
+__all__ = ["FLOOR", "pad", "padded_length", "padme"]
+
+FLOOR = 1_024
+"""Bytes that the shortest message is padded to. Padmé hardly pads short messages, and what one TCP
+segment carries anyway costs nothing."""
 
 
 def padme(length: int) -> int:
     """Return the length, in bytes, that a message of `length` bytes is padded to.
 
-    Short messages hardly grow; to hide those, pass the larger of the length and a floor.
+    Short messages hardly grow; `padded_length` has a floor for those.
 
     Raises:
         ValueError: `length` is negative.
@@ -31,6 +35,11 @@ def padme(length: int) -> int:
     return (length + mask) & ~mask
 
 
+def padded_length(length: int) -> int:
+    """Return the length, in bytes, that we pad a message of `length` bytes to: Padmé from `FLOOR` on."""
+    return padme(max(length, FLOOR))
+
+
 def pad(message: bytes) -> bytes:
-    """Return a whole Binary HTTP message with zero padding up to its Padmé length."""
-    return message.ljust(padme(len(message)), b"\0")
+    """Return a whole Binary HTTP message with zero padding up to `padded_length`."""
+    return message.ljust(padded_length(len(message)), b"\0")

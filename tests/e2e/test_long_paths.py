@@ -12,12 +12,6 @@ from tacita.cli.ports import free_ports
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="node/engine.py puts its unix socket into TMPDIR, whose path may then have about 80 bytes at most; "
-    "beyond that the node exits with 78 and blames the weights",
-)
 def test_the_node_starts_with_a_long_temporary_folder(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 25)
     folder.mkdir()

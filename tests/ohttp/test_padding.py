@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacita.ohttp.padding import pad, padme
+from tacita.ohttp.padding import FLOOR, pad, padded_length, padme
 
 
 def published(length: int) -> int:
@@ -42,6 +42,6 @@ def test_negative_length_is_a_mistake() -> None:
 @given(message=st.binary(max_size=2000))
 def test_pad_adds_zeros(message: bytes) -> None:
     padded = pad(message)
-    assert len(padded) == padme(len(message))
+    assert len(padded) == padded_length(len(message)) == max(padme(len(message)), FLOOR)
     assert padded[: len(message)] == message
     assert not any(padded[len(message) :])

@@ -89,11 +89,6 @@ def test_the_relay_learns_a_padded_size(evidence: Evidence) -> None:
     assert len(set(sizes)) <= 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="R12, gateway/responders.py: nothing pads answers; the relay sees each one's length to the byte",
-)
 def test_the_relay_learns_a_padded_size_of_the_answer(evidence: Evidence) -> None:
     assert len(evidence.answer_sizes) == 16
     assert len(set(evidence.answer_sizes)) <= 4

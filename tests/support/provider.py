@@ -13,7 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from support.json_server import JsonServer, json_server
 
-__all__ = ["AUDIENCE", "ISSUER", "PrivateKey", "Provider", "compact", "jwk", "private_key", "provider", "signed"]
+__all__ = [
+    "AUDIENCE",
+    "ISSUER",
+    "PrivateKey",
+    "Provider",
+    "compact",
+    "jwk",
+    "private_key",
+    "provider",
+    "signed",
+]
 
 ISSUER = "https://login.example"
 AUDIENCE = "tacita"
@@ -40,7 +50,11 @@ def signed(header: bytes, claims: bytes) -> str:
 def _generated(algorithm: str, _number: int) -> PrivateKey:
     if algorithm == "RS256":
         return rsa.generate_private_key(65_537, 2048)
-    return ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        if algorithm == "ES256"
+        else ed25519.Ed25519PrivateKey.generate()
+    )
 
 
 def jwk(algorithm: str, kid: str | None, number: int = 0, **members: Any) -> dict[str, Any]:
