@@ -1,4 +1,4 @@
-"""`python -m issuer --config FILE`, and the operator's commands `account` and `key`."""
+"""`python -m issuer --config FILE`, and the operator's commands `account`, `invite` and `key`."""
 
 import sys
 

@@ -2,25 +2,23 @@
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from aiohttp import web
 
-from issuer.accounts import AccountsFile
 from issuer.attesters import Attester
-from issuer.attesters.api_key import ApiKeyAttester
-from issuer.config import IssuerConfig, KeysConfig
-from issuer.directory import WELL_KNOWN, DirectoryEndpoint, directory_of
+from issuer.attesters.choice import attester_of
+from issuer.config import IssuerConfig
+from issuer.directory import WELL_KNOWN, DirectoryEndpoint
 from issuer.issuance import Issuance
-from issuer.keys import load_key, load_or_create_key
+from issuer.keys import IssuerKeys, KeySource
 from issuer.meters import Meters
 from issuer.quota import Quota, load_hash_key
 from issuer.token_requests import PATH, TokenRequestEndpoint, longest_body
-from tacita.crypto.signer import best_signer
-from tacita.errors import ConfigError, TacitaError
-from tacita.privacypass.issuing import IssuingKey, IssuingKeys
+from issuer.turnover import EVENTS as TURNOVER_EVENTS
+from issuer.turnover import Turnover
+from tacita.errors import TacitaError
 from tacita.service import problems
 from tacita.service.logs import Logger, Value
 from tacita.service.metrics import Metrics
@@ -30,6 +28,7 @@ from tacita.service.run import Service
 __all__ = ["EVENTS", "build", "create_app"]
 
 EVENTS: Mapping[str, Mapping[str, type[Value]]] = {
+    **TURNOVER_EVENTS,
     "condition_lost": {"condition": str},
     "condition_regained": {"condition": str},
 }
@@ -40,19 +39,25 @@ _FORGET_SECONDS = 60.0
 
 async def build(config: IssuerConfig) -> Service:
     """Return the issuer of `config`. Raises `TacitaError` where its files or the clock cannot be used."""
-    keys = _issuing_keys(config.keys)
-    attester = ApiKeyAttester(AccountsFile(config.accounts), config.tiers)
-    attester.load()
+    log = Logger("issuer", EVENTS)
+    keys = IssuerKeys.of(config.keys)
+    fatal = asyncio.get_running_loop().create_future()
+    turnover = Turnover(keys, log, fatal)
+    turnover.begin(may_begin=config.keys.create_key)
+    attester = attester_of(config.attester, config.tiers)
     quota = Quota(config.quota.database, load_hash_key(config.quota.hash_key), config.quota.period_seconds)
     await quota.check()
-    log = Logger("issuer", EVENTS)
     metrics = Metrics("issuer")
-    readiness = Readiness(["accounts", "quota"])
-    app = create_app(config, keys=keys, attester=attester, quota=quota, meters=Meters(metrics), log=log)
+    readiness = Readiness(["attester", "keys", "quota"])
+    app = create_app(
+        config, keys=keys.present, attester=attester, quota=quota, meters=Meters(metrics), log=log
+    )
+    checks = {"attester": attester.check, "keys": turnover.check, "quota": quota.check}
 
     async def background(_app: web.Application) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_watch(readiness, log, {"accounts": attester.check, "quota": quota.check})),
+            asyncio.create_task(turnover.keep()),
+            asyncio.create_task(_watch(readiness, log, checks)),
             asyncio.create_task(_forget(quota)),
         ]
         yield
@@ -62,20 +67,32 @@ async def build(config: IssuerConfig) -> Service:
 
     app.cleanup_ctx.append(background)
     return Service(
-        app, config.listen, config.admin, log, metrics, readiness, drain_seconds=config.drain_seconds
+        app,
+        config.listen,
+        config.admin,
+        log,
+        metrics,
+        readiness,
+        drain_seconds=config.drain_seconds,
+        # The directory is for everybody; the attester refuses whoever has no certificate.
+        client_certificate_optional=True,
+        fatal=fatal,
     )
 
 
 def create_app(
     config: IssuerConfig,
     *,
-    keys: IssuingKeys,
+    keys: KeySource,
     attester: Attester,
     quota: Quota,
     meters: Meters,
     log: Logger,
 ) -> web.Application:
-    """Return the application that issues under `keys`; closing it closes `quota`."""
+    """Return the application that issues under `keys`; closing it closes `attester` and `quota`.
+
+    `keys` is asked at each request; `issuer.keys.fixed` makes a source of keys that do not turn over.
+    """
     issuance = Issuance(
         keys,
         quota,
@@ -91,24 +108,16 @@ def create_app(
         max_pending=config.max_pending,
         body_seconds=config.body_seconds,
     )
-    directory = DirectoryEndpoint(directory_of(keys, config.public_url), config.directory_max_age_seconds)
+    directory = DirectoryEndpoint(keys, config.public_url, config.directory_max_age_seconds)
 
     async def resources(_app: web.Application) -> AsyncIterator[None]:
-        async with quota, issuance:
+        async with attester, quota, issuance:
             yield
 
     app = web.Application(middlewares=[problems.middleware(log)])
     app.cleanup_ctx.append(resources)
     app.add_routes([web.get(WELL_KNOWN, directory.handle), web.post(PATH, tokens.handle)])
     return app
-
-
-def _issuing_keys(config: KeysConfig) -> IssuingKeys:
-    now = time.time()
-    key = load_or_create_key(config.folder, now) if config.create_key else load_key(config.folder)
-    if key.not_before > now:
-        raise ConfigError(f"The key in {config.folder} begins to issue in the future; set the clock right.")
-    return IssuingKeys([IssuingKey(best_signer(key.private_key), key.not_before, may_issue=True)])
 
 
 async def _watch(

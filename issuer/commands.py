@@ -1,24 +1,28 @@
-"""What an operator does with accounts and keys while the issuer runs or before it does.
+"""What an operator does with accounts, invitations and keys while the issuer runs or before it does.
 
     tacita-issuer account add NAME --config FILE [--tier TIER] [--key-file PATH]
     tacita-issuer account list --config FILE
     tacita-issuer account remove NAME --config FILE
-    tacita-issuer key create --config FILE
+    tacita-issuer invite create --count N --tokens M --expires DAYS --config FILE
+    tacita-issuer key list|rotate|check --config FILE [--json]
 
-A running issuer notices a changed accounts file by itself.
+A running issuer notices a changed accounts file, and new invitations, by itself.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from issuer.accounts import AccountsFile
 from issuer.attesters.api_key import digest_of, new_api_key
+from issuer.attesters.config import ApiKeyConfig, InvitationConfig
 from issuer.config import IssuerConfig
-from issuer.keys import create_key
+from issuer.invitations import Invitations
+from issuer.key_commands import add_commands
 from tacita.errors import ConfigError, TacitaError
 from tacita.service.config import load
 from tacita.service.keyfiles import create_secret
@@ -26,10 +30,10 @@ from tacita.service.run import EXIT_CONFIG
 
 __all__ = ["EPILOG", "NAMES", "main"]
 
-NAMES = ("account", "key")
+NAMES = ("account", "invite", "key")
 """The first word of a command line that is not the service's."""
 
-EPILOG = "Commands: account add|list|remove, key create. Each has its own --help."
+EPILOG = "Commands: account add|list|remove, invite create, key list|rotate|check. Each has its own --help."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,14 +45,15 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"tacita-issuer: {error}\n")
         return EXIT_CONFIG
     sys.stdout.writelines(f"{line}\n" for line in lines)
-    return 0
+    return int(options.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML configuration")
     parser = argparse.ArgumentParser(prog="tacita-issuer")
-    nouns = parser.add_subparsers(required=True, metavar="{account,key}")
+    parser.set_defaults(exit_code=0)
+    nouns = parser.add_subparsers(required=True, metavar="{account,invite,key}")
 
     account = nouns.add_parser("account", help="who may have tokens").add_subparsers(required=True)
     add = account.add_parser("add", parents=[common], help="add an account and show its API key, once")
@@ -68,13 +73,29 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(command=_remove)
 
-    key = nouns.add_parser("key", help="the issuing key").add_subparsers(required=True)
-    create = key.add_parser("create", parents=[common], help="make the issuing key")
-    create.set_defaults(command=_create_key)
+    invite = nouns.add_parser("invite", help="codes that buy tokens once").add_subparsers(required=True)
+    create = invite.add_parser("create", parents=[common], help="make invitation codes and show them, once")
+    create.add_argument(
+        "--count", type=_between(1, 10_000), default=1, metavar="N", help="how many codes (default: 1)"
+    )
+    create.add_argument(
+        "--tokens", type=_between(1, 1_000_000), required=True, metavar="M", help="what each of them buys"
+    )
+    create.add_argument(
+        "--expires",
+        type=_between(1, 366),
+        required=True,
+        metavar="DAYS",
+        help="after how many days, at midnight UTC, they expire",
+    )
+    create.set_defaults(command=_invite)
+
+    add_commands(nouns, common)
     return parser
 
 
 def _add(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    accounts = _accounts(config)
     tier = options.tier or _only_tier(config)
     if tier not in config.tiers:
         raise ConfigError("The configuration has no tier of that name; see its table [tiers].")
@@ -82,9 +103,7 @@ def _add(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
     if options.key_file is not None:
         _write_api_key(options.key_file, api_key)
     try:
-        AccountsFile(config.accounts).add(
-            options.name, tier, digest_of(api_key), created=datetime.now(UTC).date().isoformat()
-        )
+        accounts.add(options.name, tier, digest_of(api_key), created=datetime.now(UTC).date().isoformat())
     except BaseException:
         if options.key_file is not None:
             options.key_file.unlink(missing_ok=True)
@@ -98,6 +117,12 @@ def _only_tier(config: IssuerConfig) -> str:
     return next(iter(config.tiers))
 
 
+def _accounts(config: IssuerConfig) -> AccountsFile:
+    if not isinstance(config.attester, ApiKeyConfig):
+        raise ConfigError("This issuer has no accounts of its own: its attester is not of the kind api-key.")
+    return AccountsFile(config.attester.accounts)
+
+
 def _write_api_key(path: Path, api_key: str) -> None:
     try:
         written = create_secret(path, api_key.encode() + b"\n")
@@ -108,15 +133,27 @@ def _write_api_key(path: Path, api_key: str) -> None:
 
 
 def _list(config: IssuerConfig, _options: argparse.Namespace) -> list[str]:
-    records = AccountsFile(config.accounts).read()
+    records = _accounts(config).read()
     width = max((len(record.name) for record in records), default=0)
     return [f"{record.name:{width}}  {record.tier}  {record.created}" for record in records]
 
 
 def _remove(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
-    AccountsFile(config.accounts).remove(options.name)
+    _accounts(config).remove(options.name)
     return []
 
 
-def _create_key(config: IssuerConfig, _options: argparse.Namespace) -> list[str]:
-    return [str(create_key(config.keys.folder, time.time()))]
+def _invite(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    if not isinstance(config.attester, InvitationConfig):
+        raise ConfigError("This issuer takes no invitations: its attester is not of the kind invitation.")
+    with closing(Invitations(config.attester.database)) as invitations:
+        return invitations.create(options.count, options.tokens, options.expires, now=time.time())
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most} is expected")
+        return int(text)
+
+    return number

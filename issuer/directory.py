@@ -1,16 +1,20 @@
 """`GET /.well-known/private-token-issuer-directory`: the same bytes for everybody (RFC 9578, Section 4).
 
-Mirrors and clients tell copies apart by their digest alone. An ETag that a server may choose
-would be a cookie, so it is the digest of the body.
+Keys stand newest first: the one that is published ahead, the one that issues, the one that only
+redeems. No copy outlives a boundary, so that whoever fetches tokens has all keys that there are.
 """
 
-from hashlib import sha256
+import time
+from collections.abc import Callable
 
 from aiohttp import web
 
+from issuer.keys import KeySource
 from issuer.token_requests import PATH
+from tacita.net.documents import Document
 from tacita.privacypass.directory import MEDIA_TYPE, WELL_KNOWN, IssuerDirectory, TokenKey
 from tacita.privacypass.issuing import IssuingKeys
+from tacita.service.documents import respond
 
 __all__ = ["WELL_KNOWN", "DirectoryEndpoint", "directory_of"]
 
@@ -27,17 +31,25 @@ def directory_of(keys: IssuingKeys, public_url: str) -> IssuerDirectory:
 
 
 class DirectoryEndpoint:
-    """Serves one directory, for copies to be kept `max_age` seconds."""
+    """Serves the directory of `keys`, for copies to be kept `max_age` seconds, or until the boundary."""
 
-    def __init__(self, directory: IssuerDirectory, max_age: int) -> None:
-        self._body = directory.to_json()
-        self._etag = f'"sha256-{sha256(self._body).hexdigest()}"'
-        self._fields = {"ETag": self._etag, "Cache-Control": f"public, max-age={max_age}"}
+    def __init__(
+        self, keys: KeySource, public_url: str, max_age: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._keys = keys
+        self._public_url = public_url
+        self._max_age = max_age
+        self._clock = clock
+        self._written: tuple[IssuingKeys, bytes] | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer GET and HEAD; 304 where the client has these very bytes (RFC 9110, Section 13.1.2)."""
-        known = ",".join(request.headers.getall("If-None-Match", []))
-        tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-        if tags & {self._etag, "*"}:
-            return web.Response(status=304, headers=self._fields)
-        return web.Response(body=self._body, headers={**self._fields, "Content-Type": MEDIA_TYPE})
+        """Answer GET and HEAD; 304 where the client has these very bytes. Raises `KeysUnavailable`."""
+        live = self._keys()
+        age = int(max(0.0, min(self._max_age, live.until - self._clock())))
+        return respond(request, Document(self._body(live.issuing), MEDIA_TYPE, age))
+
+    def _body(self, keys: IssuingKeys) -> bytes:
+        """Return the bytes for `keys`, which change a few times in a period and are asked for often."""
+        if self._written is None or self._written[0] is not keys:
+            self._written = keys, directory_of(keys, self._public_url).to_json()
+        return self._written[1]

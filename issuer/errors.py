@@ -15,12 +15,16 @@ __all__ = [
     "AttestationRefused",
     "AttesterUnavailable",
     "Busy",
+    "CertificateMissing",
+    "CertificateRefused",
     "ClockSetBack",
     "CredentialMissing",
     "CredentialRefused",
     "IssuerError",
+    "KeysUnavailable",
     "OverQuota",
     "QuotaUnavailable",
+    "QuotaUsedUp",
     "RequestEncoded",
     "RequestTooLong",
     "RequestTooSlow",
@@ -49,7 +53,7 @@ class CredentialMissing(AttestationRefused):
     """The request carries no credential that the attester could look at."""
 
     def __init__(self) -> None:
-        super().__init__("This path wants a credential: send Authorization: Bearer with your API key.")
+        super().__init__("This path wants a credential; send the one that the operator gave you.")
 
 
 class CredentialRefused(AttestationRefused):
@@ -59,6 +63,28 @@ class CredentialRefused(AttestationRefused):
 
     def __init__(self) -> None:
         super().__init__("The credential is not valid here; ask the operator for a new one.")
+
+
+class CertificateMissing(AttestationRefused):
+    """The connection came without a client certificate. HTTP has no challenge for that, so it is no 401."""
+
+    status = 403
+    clause = "RFC 8446, Section 4.3.2"
+    fields: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        super().__init__("This path wants a client certificate; connect with the one of your operator.")
+
+
+class CertificateRefused(AttestationRefused):
+    """The client certificate is not valid any more, or says nothing that an account could be made of."""
+
+    status = 403
+    clause = "RFC 5280, Section 4.1.2.5"
+    fields: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        super().__init__("The client certificate is not valid here; ask the operator for a new one.")
 
 
 class AttesterUnavailable(IssuerError):
@@ -92,6 +118,20 @@ class OverQuota(IssuerError):
         self.fields = {"Retry-After": str(wait), "RateLimit": f'"tokens";r={left};t={wait}'}
 
 
+class QuotaUsedUp(IssuerError):
+    """The account has fewer tokens left than it asks for, and is not given new ones with the next period."""
+
+    status = 403
+    problem_type = OverQuota.problem_type
+    result = "over_quota"
+
+    def __init__(self, left: int) -> None:
+        super().__init__(
+            "Fewer tokens are left on this credential than were asked for, and it is not refilled."
+        )
+        self.left = left
+
+
 class TooManyRepeats(IssuerError):
     """One request has been answered too often; to sign it again costs the issuer, not the account."""
 
@@ -122,6 +162,16 @@ class ClockSetBack(IssuerError):
         super().__init__(
             "The issuer's clock stands before its newest quota period; its operator has to set it right."
         )
+
+
+class KeysUnavailable(IssuerError):
+    """There is no key that may sign now: its folder could not be used for long, or the clock is wrong."""
+
+    status = 503
+    result = "no_key"
+
+    def __init__(self) -> None:
+        super().__init__("The issuer has no key to sign with at present; try again later.")
 
 
 class SignerFailed(IssuerError):

@@ -16,6 +16,7 @@ from typing import Self
 
 from issuer.attesters import Account
 from issuer.errors import QuotaUnavailable, SignerFailed
+from issuer.keys import KeySource
 from issuer.quota import Quota
 from tacita.crypto.signer import SigningFailed
 from tacita.privacypass import issuing
@@ -42,7 +43,7 @@ class Issuance:
 
     def __init__(
         self,
-        keys: IssuingKeys,
+        keys: KeySource,
         quota: Quota,
         *,
         max_batch: int,
@@ -69,12 +70,16 @@ class Issuance:
         Raises:
             UnsupportedMediaType, RequestMalformed, UnknownTokenKey, …: as `tacita.privacypass.issuing.parse`.
             OverQuota, TooManyRepeats, QuotaUnavailable, ClockSetBack: as `Quota.charge`.
+            KeysUnavailable: there is no key to sign with now.
             SignerFailed: the signer failed; a fresh charge was taken back.
         """
-        requests = issuing.parse(media_type, body, self._keys, max_batch=self._max_batch)
+        # The same keys to the end: what was asked for under the key of this moment is granted, whatever
+        # the clock says when the signature is made.
+        keys = self._keys().issuing
+        requests = issuing.parse(media_type, body, keys, max_batch=self._max_batch)
         charge = await self._quota.charge(account, _name(requests, body), requests.count)
         try:
-            responses = await self._sign(requests)
+            responses = await self._sign(requests, keys)
         except Exception as error:
             # The charge stands where the refund fails; it still pays for the same request.
             with suppress(QuotaUnavailable):
@@ -84,10 +89,10 @@ class Issuance:
             raise
         return Grant(responses, requests.count, charge.fresh)
 
-    async def _sign(self, requests: TokenRequests) -> TokenResponses:
+    async def _sign(self, requests: TokenRequests, keys: IssuingKeys) -> TokenResponses:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        responses = await loop.run_in_executor(self._pool, issuing.issue, requests, self._keys)
+        responses = await loop.run_in_executor(self._pool, issuing.issue, requests, keys)
         self._signing(time.perf_counter() - started)
         return responses
 

@@ -8,6 +8,9 @@ also tells whether the hashes were made with the key that is used now.
 
 WAL with `synchronous = FULL`: what COMMIT has returned for survives the power cord. A refund
 takes back a charge only if nobody else was granted the same request meanwhile (`repeats` is 0).
+
+An account that is not counted by period stands under the moment of its end in place of a period's
+start. That lies ahead, so such rows are dropped when it is over and not before.
 """
 
 import os
@@ -97,12 +100,13 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
 
-    def charge(self, claim: Claim, quota: int, now: float) -> bool:
+    def charge(self, claim: Claim, quota: int, now: float, *, present: Period | None = None) -> bool:
         """Charge `claim` if `quota` tokens a period allow it; False: the same request has paid already.
 
+        `present` is the period that it is, where that is not the one of `claim`.
         Charges nothing when it raises `OverQuota`, `TooManyRepeats` or `ClockSetBack`.
         """
-        self._notice(claim.period)
+        self._notice(present or claim.period)
         key = (claim.period.start, claim.account, claim.request)
         paid = self._db.execute(
             "SELECT repeats FROM answered WHERE period = ? AND account = ? AND request = ?", key

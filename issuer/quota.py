@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from issuer.attesters import Account
-from issuer.errors import QuotaUnavailable
+from issuer.errors import OverQuota, QuotaUnavailable, QuotaUsedUp
 from issuer.ledger import Claim, Ledger
 from issuer.period import Period
 from tacita.errors import ConfigError, TacitaError
@@ -97,18 +97,26 @@ class Quota:
 
         Raises:
             OverQuota: fewer are left in this period. Nothing was charged.
+            QuotaUsedUp: fewer are left, and the account has no periods. Nothing was charged.
             TooManyRepeats: the same request was answered too often.
             QuotaUnavailable, ClockSetBack: the database cannot tell.
         """
         now = self._clock()
-        period = Period.at(now, self._seconds)
+        present = Period.at(now, self._seconds)
+        # What is not counted by period is kept under the moment of its end: it is forgotten only after it.
+        period = present if account.until is None else Period(account.until, account.until)
         claim = Claim(
             period,
             self._hash(b"account", period, account.id.encode()),
             self._hash(b"request", period, account.id.encode(), request),
             tokens,
         )
-        fresh = await self._write(lambda: self._ledger.charge(claim, account.quota, now))
+        try:
+            fresh = await self._write(lambda: self._ledger.charge(claim, account.quota, now, present=present))
+        except OverQuota as refusal:
+            if account.until is None:
+                raise
+            raise QuotaUsedUp(refusal.left) from None
         return Charge(claim, fresh)
 
     async def refund(self, charge: Charge) -> None:

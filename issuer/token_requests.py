@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from issuer.attesters import Attester
+from issuer.attesters import Attester, Evidence
 from issuer.errors import (
     Busy,
     IssuerError,
@@ -68,11 +68,11 @@ class TokenRequestEndpoint:
             self._meters.requests.inc(result)
 
     async def _answer(self, request: web.Request) -> tuple[web.Response, str]:
-        account = await self._attester.attest(request.headers)
         if self._pending >= self._max_pending:
             raise Busy
         self._pending += 1
         try:
+            account = await self._attester.attest(_evidence(request))
             body = await self._read(request)
             grant = await self._issuance.issue(account, request.headers.get("Content-Type", ""), body)
         finally:
@@ -102,6 +102,11 @@ class TokenRequestEndpoint:
         except TimeoutError:
             raise RequestTooSlow from None
         return bytes(body)
+
+
+def _evidence(request: web.Request) -> Evidence:
+    connection = request.get_extra_info("ssl_object")
+    return Evidence(request.headers, connection.getpeercert(binary_form=True) if connection else None)
 
 
 def _granted(status: int, fresh: bool) -> str:

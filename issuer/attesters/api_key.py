@@ -10,12 +10,12 @@ import hmac
 import os
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-
-from multidict import MultiMapping
+from typing import Self
 
 from issuer.accounts import AccountRecord, AccountsFile
-from issuer.attesters import Account
-from issuer.errors import AttesterUnavailable, CredentialMissing, CredentialRefused
+from issuer.attesters import Account, Evidence
+from issuer.attesters.bearer import bearer_credential
+from issuer.errors import AttesterUnavailable, CredentialRefused
 from tacita.errors import ConfigError
 from tacita.wire import base64url
 
@@ -70,17 +70,16 @@ class ApiKeyAttester:
             self._version, self._buckets = version, buckets
         return sum(map(len, self._buckets.values()))
 
-    async def attest(self, headers: MultiMapping[str]) -> Account:
-        """Return the account whose API key `headers` carry; see `Attester`."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        pass
+
+    async def attest(self, evidence: Evidence) -> Account:
+        """Return the account whose API key `evidence` carries; see `Attester`."""
         await self.check()
-        values = headers.getall("Authorization", [])
-        if not values:
-            raise CredentialMissing
-        scheme, _, api_key = values[0].partition(" ")
-        api_key = api_key.strip(" ")
-        if len(values) > 1 or scheme.lower() != "bearer" or len(api_key) != _LENGTH or not api_key.isascii():
-            raise CredentialRefused
-        digest = digest_of(api_key)
+        digest = digest_of(bearer_credential(evidence.headers, longest=_LENGTH))
         for record in self._buckets.get(digest[:_BUCKET], ()):
             if hmac.compare_digest(record.digest, digest):
                 return Account(record.id, self._tiers[record.tier])

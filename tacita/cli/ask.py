@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from rich.console import Console
@@ -10,24 +11,26 @@ from rich.console import Console
 from tacita.cli import explain
 from tacita.client import chat
 from tacita.client.endpoints import Endpoints
-from tacita.client.issuance import fetch_tokens
+from tacita.client.issuance import fetch_tokens, read_credential
 from tacita.client.record import Recorder
 from tacita.client.session import Session
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
-from tacita.service.keyfiles import read_secret
 
 __all__ = ["run"]
 
 _BATCH = 16
 """Tokens fetched at a time here. A person who asks often fetches more, at a moment of its own."""
 
+_STEERING = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+"""Control characters: an answer must not move the cursor or retitle the window."""
+
 
 async def run(options: argparse.Namespace) -> int:
     """Ask, print, and show what each party saw if that is wanted. Returns 0."""
     progress = Console(stderr=True, highlight=False)
     endpoints = Endpoints.load(options.state / "endpoints.json")
-    credential = read_secret(endpoints.issuer.credential, "the account's credential").decode().strip()
+    credential = read_credential(endpoints.issuer.credential)
     recorder = Recorder() if options.explain else None
     model = options.model or endpoints.target.model
     message = {"role": "user", "content": options.question}
@@ -35,27 +38,36 @@ async def run(options: argparse.Namespace) -> int:
     with Wallet.open(options.state / "wallet.sqlite") as wallet:
         with progress.status("comparing the keys at two mirrors"):
             trust = await Trust.fetch(endpoints)
-        if not wallet.count(trust.challenge.digest()):
+        challenge, keys = trust.challenge.digest(), trust.token_key_ids()
+        if not wallet.count(challenge, keys):
             with progress.status(f"fetching {_BATCH} tokens"):
                 wallet.add(await fetch_tokens(endpoints.issuer, trust, credential, _BATCH, recorder=recorder))
         async with (
             Session(endpoints, trust, wallet, recorder=recorder) as session,
             aclosing(chat.stream(session, model, [message], max_tokens=options.max_tokens)) as answer,
         ):
-            async for piece in answer:
-                pieces.append(piece)
-                if not options.json:
-                    sys.stdout.write(piece)
-                    sys.stdout.flush()
-        left = wallet.count(trust.challenge.digest())
-    seen = explain.Secrets(credential, options.question, pieces)
+            await _receive(answer, pieces, show=not options.json)
+        left = wallet.count(challenge, keys)
+    secrets = explain.Secrets(credential, options.question, pieces)
     if options.json:
         document = {"answer": "".join(pieces), "tokens_left": left}
         if recorder is not None:
-            document["explain"] = explain.as_json(recorder, seen)
-        sys.stdout.write(json.dumps(document) + "\n")
-        return 0
-    sys.stdout.write("\n")
-    if recorder is not None:
-        Console(highlight=False).print(explain.as_table(recorder, seen))
+            document["explain"] = explain.as_json(recorder, secrets)
+        print(json.dumps(document))
+    elif recorder is not None:
+        print()
+        Console(highlight=False).print(explain.as_table(recorder, secrets))
     return 0
+
+
+async def _receive(answer: AsyncIterator[str], pieces: list[str], *, show: bool) -> None:
+    """Collect the answer in `pieces`, and print it as it comes where `show` says so."""
+    try:
+        async for piece in answer:
+            pieces.append(piece)
+            if show:
+                sys.stdout.write(piece.translate(_STEERING))
+                sys.stdout.flush()
+    finally:
+        if show and pieces:
+            print(flush=True)

@@ -1,24 +1,23 @@
 """A deployment on one machine as files in a state folder: configurations, keys, endpoints.json.
 
-The folder is ours as a whole: it has a marker file, and each start makes everything in it
-anew, so that nothing of an earlier run (spent tokens, accounts, keys) is left.
+Each start makes everything in the folder anew, so that nothing of an earlier run (spent
+tokens, accounts, keys) is left.
 """
 
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tacita.cli import folder as state_folder
 from tacita.cli.ports import free_ports
 from tacita.errors import ConfigError
-from tacita.service.config import origin_of
+from tacita.net.urls import origin_of
 from tacita.service.keyfiles import write_secret
 
-__all__ = ["Deployment", "Process"]
+__all__ = ["Deployment", "Process", "to_toml"]
 
-_MARKER = ".tacita-deployment"
 _ACCOUNT = "first"
 _TOKENS_PER_DAY = 10_000
 _MODEL = "smollm2-135m-instruct"
@@ -26,11 +25,12 @@ _MODEL = "smollm2-135m-instruct"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process of the deployment: its name, the role that it runs, its configuration, its admin URL."""
+    """One process of the deployment: its name, the role that it runs, its configuration, its two origins."""
 
     name: str
     role: str
     config: Path
+    public: str
     admin: str
 
 
@@ -67,131 +67,170 @@ class Deployment:
         """Write a fresh deployment into `folder`, with `target` (a URL) in the node's place if given.
 
         Raises:
-            ConfigError: the folder holds something else, or cannot be written.
+            ConfigError: the folder is not ours or cannot be written, or `target` is no such URL.
         """
-        _claim(folder)
+        plan = _Plan.make(target)
+        state_folder.clear(folder)
+        processes = []
+        try:
+            (folder / "logs").mkdir(mode=0o700)
+            for name, table in plan.tables().items():
+                (folder / name).mkdir(mode=0o700)
+                path = folder / f"{name}.toml"
+                path.write_text(to_toml(table), encoding="utf-8")
+                role = "relay" if name == "mirror" else name
+                place: _Place = getattr(plan, name)
+                processes.append(Process(name, role, path, place.url, place.admin))
+        except OSError as error:
+            raise ConfigError(f"The folder {folder} cannot be written: {error.strerror}.") from None
+        return cls(folder, tuple(processes), plan.endpoints(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a process listens: its public and its admin port on loopback."""
+
+    port: int
+    admin_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def listen(self) -> dict[str, dict[str, int]]:
+        return {"listen": {"port": self.port}, "admin": {"port": self.admin_port}}
+
+    @property
+    def mirror(self) -> dict[str, str]:
+        base = f"{self.url}/gateway"
+        return {
+            "gateway_keys": f"{base}/keys",
+            "challenge": f"{base}/challenge",
+            "issuer_directory": f"{base}/issuer-directory",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Who listens where, and what follows from it. `target` is None where the node is the target."""
+
+    issuer: _Place
+    relay: _Place
+    mirror: _Place
+    gateway: _Place
+    node: _Place
+    target: str | None
+
+    @classmethod
+    def make(cls, target: str | None) -> "_Plan":
+        """Choose the ports. Raises `ConfigError` for a target that is not an http or https URL."""
+        if target is not None:
+            # What OpenAI's own clients call the base URL ends in /v1.
+            target = target.rstrip("/").removesuffix("/v1")
+            origin_of(target)
         ports = iter(free_ports(10))
-        issuer, relay, mirror, gateway, node = ((next(ports), next(ports)) for _ in range(5))
-        node_url = _url(node[0]) if target is None else target.rstrip("/").removesuffix("/v1")
-        origin = origin_of(node_url)
-        directory = f"{_url(issuer[0])}/.well-known/private-token-issuer-directory"
-        messages = f"{_url(gateway[0])}/.well-known/ohttp-gateway"
-        gateways = [
-            {
-                "name": "gateway",
-                "url": messages,
-                "challenge_url": f"{_url(gateway[0])}/challenge",
-                "issuer_directory_url": directory,
-            }
-        ]
+        issuer, relay, mirror, gateway, node = (_Place(next(ports), next(ports)) for _ in range(5))
+        return cls(issuer, relay, mirror, gateway, node, target)
+
+    @property
+    def _directory(self) -> str:
+        return f"{self.issuer.url}/.well-known/private-token-issuer-directory"
+
+    @property
+    def _messages(self) -> str:
+        return f"{self.gateway.url}/.well-known/ohttp-gateway"
+
+    @property
+    def _challenge(self) -> str:
+        return f"{self.gateway.url}/challenge"
+
+    def endpoints(self, folder: Path) -> dict[str, dict[str, str]]:
+        """Return endpoints.json: what clients need, and where operators look."""
+        endpoints = {
+            "issuer": {
+                "directory": self._directory,
+                "token_request": f"{self.issuer.url}/token-request",
+                "credential": str(folder / "issuer.credential"),
+                "admin": self.issuer.admin,
+            },
+            "relay": {
+                "messages": f"{self.relay.url}/gateway",
+                **self.relay.mirror,
+                "admin": self.relay.admin,
+            },
+            "mirror": {**self.mirror.mirror, "admin": self.mirror.admin},
+            "gateway": {
+                "messages": self._messages,
+                "keys": self._messages,
+                "challenge": self._challenge,
+                "admin": self.gateway.admin,
+            },
+        }
+        if self.target is not None:
+            return {**endpoints, "target": {"url": self.target}}
+        return {
+            **endpoints,
+            "node": {"admin": self.node.admin},
+            "target": {"url": self.node.url, "model": _MODEL},
+        }
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return the configuration of each process."""
+        origin = origin_of(self.target or self.node.url)
+        gateway = {
+            "name": "gateway",
+            "url": self._messages,
+            "challenge_url": self._challenge,
+            "issuer_directory_url": self._directory,
+        }
         tables: dict[str, dict[str, Any]] = {
             "issuer": {
-                "public_url": _url(issuer[0]),
-                "accounts": "issuer/accounts.json",
-                **_listen(issuer),
+                "public_url": self.issuer.url,
+                "attester": {"kind": "api-key", "accounts": "issuer/accounts.json"},
+                **self.issuer.listen,
                 "keys": {"folder": "issuer/keys", "create_key": True},
                 "quota": {"database": "issuer/quota.sqlite", "hash_key": "issuer/quota.key"},
                 "tiers": {"standard": _TOKENS_PER_DAY},
             },
-            "relay": {**_listen(relay), "gateways": gateways},
-            "mirror": {**_listen(mirror), "gateways": [{**gateways[0], "mirror_only": True}]},
+            "relay": {**self.relay.listen, "gateways": [gateway]},
+            "mirror": {**self.mirror.listen, "gateways": [{**gateway, "mirror_only": True}]},
             "gateway": {
                 "authority": origin.partition("://")[2],
-                **_listen(gateway),
+                **self.gateway.listen,
                 "keys": [{"id": 1, "private_key": "gateway/x25519.key"}],
                 "issuer": {
-                    "name": _url(issuer[0]).partition("://")[2],
-                    "directory": f"{_url(mirror[0])}/gateway/issuer-directory",
+                    "name": self.issuer.url.partition("://")[2],
+                    "directory": self.mirror.mirror["issuer_directory"],
                 },
                 "store": {"sqlite": "gateway/spent.sqlite"},
                 "targets": [{"origin": origin}],
             },
         }
-        if target is None:
-            tables["node"] = {"model_name": _MODEL, **_listen(node)}
-        endpoints: dict[str, dict[str, str]] = {
-            "issuer": {
-                "directory": directory,
-                "token_request": f"{_url(issuer[0])}/token-request",
-                "credential": str(folder / "issuer.credential"),
-                "admin": _url(issuer[1]),
-            },
-            "relay": {"messages": f"{_url(relay[0])}/gateway", **_mirror(relay[0]), "admin": _url(relay[1])},
-            "mirror": {**_mirror(mirror[0]), "admin": _url(mirror[1])},
-            "gateway": {
-                "messages": messages,
-                "keys": messages,
-                "challenge": f"{_url(gateway[0])}/challenge",
-                "admin": _url(gateway[1]),
-            },
-            "target": {"url": node_url},
-        }
-        if target is None:
-            endpoints["target"]["model"] = _MODEL
-            endpoints["node"] = {"admin": _url(node[1])}
-        processes = []
-        for name, table in tables.items():
-            role = "relay" if name == "mirror" else name
-            path = folder / f"{name}.toml"
-            path.write_text(to_toml(table))
-            (folder / name).mkdir(mode=0o700)
-            processes.append(Process(name, role, path, endpoints[name]["admin"]))
-        return cls(folder, tuple(processes), endpoints)
+        if self.target is None:
+            tables["node"] = {"model_name": _MODEL, **self.node.listen}
+        return tables
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
     """Return `table` as TOML: strings, numbers, booleans, tables and lists of tables."""
-    lines: list[str] = []
-    _write(lines, "", table)
-    return "\n".join(lines) + "\n"
+    return "\n".join(_lines("", table)) + "\n"
 
 
-def _write(lines: list[str], path: str, table: Mapping[str, Any]) -> None:
+def _lines(path: str, table: Mapping[str, Any]) -> Iterator[str]:
     for key, value in table.items():
         if not isinstance(value, dict | list):
             # JSON's strings, numbers and booleans are TOML's.
-            lines.append(f"{key} = {json.dumps(value)}")
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
     for key, value in table.items():
         if isinstance(value, dict):
-            lines += ["", f"[{path}{key}]"]
-            _write(lines, f"{path}{key}.", value)
+            yield from ("", f"[{path}{key}]")
+            yield from _lines(f"{path}{key}.", value)
         elif isinstance(value, list):
             for entry in value:
-                lines += ["", f"[[{path}{key}]]"]
-                _write(lines, f"{path}{key}.", entry)
-
-
-def _claim(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entries = list(folder.iterdir())
-        if entries and not (folder / _MARKER).exists():
-            raise ConfigError(
-                f"The folder {folder} holds something else; name an empty or a new one with --state."
-            )
-        for entry in entries:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        (folder / _MARKER).touch()
-        (folder / "logs").mkdir(mode=0o700)
-    except OSError as error:
-        raise ConfigError(f"The folder {folder} cannot be used: {error.strerror}.") from None
-
-
-def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
-
-
-def _listen(ports: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    return {"listen": {"port": ports[0]}, "admin": {"port": ports[1]}}
-
-
-def _mirror(port: int) -> dict[str, str]:
-    base = f"{_url(port)}/gateway"
-    return {
-        "gateway_keys": f"{base}/keys",
-        "challenge": f"{base}/challenge",
-        "issuer_directory": f"{base}/issuer-directory",
-    }
+                yield from ("", f"[[{path}{key}]]")
+                yield from _lines(f"{path}{key}.", entry)

@@ -19,8 +19,9 @@ __all__ = ["Secrets", "as_json", "as_table"]
 
 _COLUMNS = ("address", "account", "token", "question", "answer")
 _TOKEN = re.compile(rb"PrivateToken token=\"[A-Za-z0-9_=-]+\"")
-_SHORTEST = 4
-"""Pieces of an answer shorter than this are not searched for: they stand in anything by chance."""
+_CONTENT = re.compile(rb'"content"\s*:\s*("(?:[^"\\]|\\.)*")')
+"""Where chat completions hold what people and models say. Searched for as a member, and not as mere
+text, since a short question stands in ciphertext, or in a header field, by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,48 +34,57 @@ class Secrets:
 
     def seen(self, view: View) -> dict[str, bool]:
         """Return for each column whether `view` shows it."""
-        pieces = [piece for piece in self.answer if len(piece) >= _SHORTEST]
         return {
             "address": bool(view.address),
-            "account": view.shows(self.credential.encode()),
+            "account": self.credential.encode() in view.sent,
             "token": _TOKEN.search(view.sent) is not None,
-            "question": view.shows(_in_json(self.question)),
-            "answer": bool(pieces) and all(_in_json(piece) in view.received for piece in pieces),
+            "question": self.question in _contents(view.sent),
+            "answer": bool(self.answer) and _contents(view.received).issuperset(self.answer),
         }
 
 
-def _in_json(text: str) -> bytes:
-    return json.dumps(text)[1:-1].encode()
+def _contents(data: bytearray) -> set[str]:
+    found = set()
+    for match in _CONTENT.finditer(data):
+        try:
+            found.add(json.loads(match[1]))
+        except ValueError:
+            continue
+    return found
 
 
 def as_json(recorder: Recorder, secrets: Secrets) -> dict[str, dict[str, object]]:
     """Return the table for programs: a boolean for each column, and byte counts."""
     return {
         party.value: {
-            **secrets.seen(recorder.views[party]),
-            "bytes_sent": len(recorder.views[party].sent),
-            "bytes_received": len(recorder.views[party].received),
+            **secrets.seen(view),
+            "bytes_sent": len(view.sent),
+            "bytes_received": len(view.received),
         }
-        for party in Party
+        for party, view in recorder.views.items()
     }
 
 
 def as_table(recorder: Recorder, secrets: Secrets) -> Table:
-    """Return the table for people."""
+    """Return the table for people, at most 80 columns wide."""
     table = Table(
-        "party", *_COLUMNS, title="What each party saw of yours", title_justify="left", box=box.SIMPLE_HEAD
+        title="What each party saw",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("bytes in", justify="right")
-    table.add_column("back", justify="right")
-    for party in Party:
-        view = recorder.views[party]
-        if party is Party.ISSUER and not view.sent:
-            table.add_row(party.value, *["-"] * len(_COLUMNS), "0", "0")
-            table.caption = "The issuer saw nothing of this: the token was fetched earlier."
-            continue
+    for column in ("party", *_COLUMNS):
+        table.add_column(column, overflow="fold")
+    table.add_column("bytes to", justify="right")
+    table.add_column("from", justify="right")
+    for party, view in recorder.views.items():
         seen = secrets.seen(view)
         cells = [_cell(column, seen[column], view) for column in _COLUMNS]
         table.add_row(party.value, *cells, str(len(view.sent)), str(len(view.received)))
+    if not recorder.views[Party.ISSUER].sent:
+        table.caption = "The issuer had no part in this: the token was fetched earlier."
+        table.caption_justify = "left"
     return table
 
 

@@ -5,19 +5,23 @@ import socket
 
 from tacita.errors import TacitaError
 
-__all__ = ["free_ports"]
+__all__ = ["NoFreePort", "free_ports"]
 
 _LOWEST, _HIGHEST = 20_000, 32_000
+
+
+class NoFreePort(TacitaError):
+    """Every port of the range is taken."""
 
 
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports that nobody listens on at this moment.
 
     Raises:
-        TacitaError: there are not as many.
+        NoFreePort: there are not as many.
     """
     found: list[int] = []
-    for port in random.sample(range(_LOWEST, _HIGHEST), 4_000):
+    for port in random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -26,4 +30,4 @@ def free_ports(count: int) -> list[int]:
         found.append(port)
         if len(found) == count:
             return found
-    raise TacitaError("There are no free ports on 127.0.0.1 between 20000 and 32000; stop something.")
+    raise NoFreePort("There are no free ports on 127.0.0.1 between 20000 and 32000; stop something.")

@@ -1,7 +1,7 @@
 """What was really handed to each party, for those who want to look (`tacita ask --explain`).
 
 Nothing here reaches a disk or a log. A recorder is made for one request, filled with the
-bytes at the moment in which they are sent, and read in the same process.
+bytes that were sent and received, and read in the same process.
 """
 
 from collections.abc import Iterable
@@ -27,10 +27,6 @@ class View:
     address: str = ""
     sent: bytearray = field(default_factory=bytearray, repr=False)
     received: bytearray = field(default_factory=bytearray, repr=False)
-
-    def shows(self, needle: bytes) -> bool:
-        """Whether `needle` stands in the clear in what passed, in either direction."""
-        return bool(needle) and (needle in self.sent or needle in self.received)
 
 
 class Recorder:

@@ -4,15 +4,18 @@
         async with session.send(head, content) as answer:
             async for piece in answer.pieces(): ...
 
-What a retry may do. A token is shown again for the identical request only, sealed afresh:
-once when the relay says (and nobody can prove) that the key was wrong, and as often as the
-gateway gives tokens back when it says, authenticated, that the target failed before it
-answered. Anything else spends the token, whatever an unauthenticated answer claims.
+What a retry may do. A token is shown again for the identical request only, each time sealed
+afresh, and in two cases. The gateway says, authenticated, that the target failed before it
+answered: as often as gateways give tokens back. The relay says, and nobody can prove, that
+the gateway has no such key (422): once, and only if both mirrors now show another key than
+the one that was sealed to. Anything else spends the token, whatever an unauthenticated
+answer claims; a token that was shown is never shown for another request.
 """
 
-import json
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Self
 
 from tacita.bhttp import (
@@ -23,13 +26,16 @@ from tacita.bhttp import (
     RequestHead,
     ResponseDecoder,
     ResponseHead,
+    TruncatedMessage,
     encode_request,
 )
+from tacita.client import refusals
 from tacita.client.endpoints import Endpoints
-from tacita.client.errors import AnswerRefused, AnswerTruncated, OuterRefusal
+from tacita.client.errors import AnswerRefused, AnswerTruncated, KeyRefused, speaking_of
 from tacita.client.record import Party, Recorder
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
+from tacita.net import tls
 from tacita.net.upstream import Upstream, UpstreamError, UpstreamResponse
 from tacita.net.urls import split
 from tacita.ohttp import media, padding
@@ -38,11 +44,13 @@ from tacita.ohttp.errors import ResponseTruncated
 from tacita.privacypass import auth
 from tacita.privacypass.spent import MAX_RELEASES
 from tacita.privacypass.token import Token
-from tacita.privacypass.types import blind_rsa
 
 __all__ = ["Answer", "Session"]
 
-_LONGEST_REFUSAL = 4_096
+_READ_SECONDS = 300.0
+"""What one token buys by default; a gateway ends an exchange by then."""
+
+_RETRY_SECONDS = 0.25
 _RELEASING = frozenset({500, 502, 503})
 """Statuses inside with which a gateway gives the token back. After 504 the target may still be at work."""
 
@@ -61,12 +69,13 @@ class Answer:
         Raises:
             AnswerTruncated: it broke off; what was yielded is genuine.
             ResponseRefused: something in it is not the gateway's.
+            InvalidMessage: the gateway broke the rules of Binary HTTP.
         """
         try:
             async for event in self._events:
                 if isinstance(event, Content):
                     yield event.data
-        except (ResponseTruncated, UpstreamError):
+        except (ResponseTruncated, TruncatedMessage, UpstreamError):
             raise AnswerTruncated("The answer broke off before its end; ask again for the rest.") from None
 
 
@@ -77,7 +86,9 @@ class Session:
         self, endpoints: Endpoints, trust: Trust, wallet: Wallet, *, recorder: Recorder | None = None
     ) -> None:
         origin, self._path = split(endpoints.relay.messages)
-        self._relay = Upstream(origin, connections=8, read_seconds=300)
+        context = tls.client_context() if origin.startswith("https:") else None
+        self._relay = Upstream(origin, tls=context, connections=8, read_seconds=_READ_SECONDS)
+        self._endpoints = endpoints
         self._trust = trust
         self._wallet = wallet
         self._recorder = recorder
@@ -97,40 +108,71 @@ class Session:
         Leaving the context early cancels the request as far as the target.
 
         Raises:
-            WalletEmpty: no token is left; nothing was sent.
+            WalletEmpty, WalletUnavailable: no token is left or can be had; nothing was sent.
             OuterRefusal: relay or gateway refused the message.
             AnswerRefused: the gateway refused the token or the target, or the target failed.
+            AnswerTruncated, ResponseRefused: what came is not an answer, or not the gateway's.
+            SourcesDisagree: after a refused key, the mirrors do not agree on another one.
             UpstreamError: the relay cannot be reached.
         """
-        keys = {
-            blind_rsa.load_public_key(key.public_key).key_id
-            for key in self._trust.issuer.token_keys
-            if key.token_type == blind_rsa.TOKEN_TYPE
-        }
-        token = self._wallet.take(self._trust.challenge.digest(), keys)
-        paid = _with_token(head, token)
-        for attempt in range(MAX_RELEASES + 1):
-            async with self._exchange(head, paid, content) as answer:
-                if answer.status in _RELEASING and attempt < MAX_RELEASES:
-                    continue
-                if answer.status >= 400:
-                    raise await _refusal(answer)
-                yield answer
-                return
+        token = self._wallet.take(self._trust.challenge.digest(), self._trust.token_key_ids())
+        async with AsyncExitStack() as stack:
+            yield await self._answered(stack, Request(head, content), token)
+
+    async def _answered(self, stack: AsyncExitStack, request: Request, token: Token) -> Answer:
+        """Return the answer that `request` gets in the end; its exchange stays open on `stack`."""
+        releases, refreshed = 0, False
+        earlier: AnswerRefused | None = None
+        while True:
+            trust = self._trust
+            try:
+                answer = await stack.enter_async_context(self._exchange(trust, request, token))
+            except KeyRefused:
+                if refreshed or not await self._turned_over(trust, token):
+                    raise
+                refreshed = True
+                continue
+            if answer.status < 400:
+                return answer
+            if answer.status == 401 and earlier is not None:
+                # The token had not come back after all: what the target did is the answer.
+                raise earlier
+            earlier = await refusals.inside(answer.status, answer.pieces())
+            if answer.status not in _RELEASING or releases == MAX_RELEASES:
+                raise earlier
+            await stack.aclose()
+            await asyncio.sleep(_RETRY_SECONDS * 2**releases)
+            releases += 1
+
+    async def _turned_over(self, used: Trust, token: Token) -> bool:
+        """Fetch the documents anew; say whether there is another key, for which `token` is still good."""
+        self._trust = trust = await Trust.fetch(self._endpoints)
+        return (
+            trust.key_config.encode() != used.key_config.encode()
+            and trust.challenge.digest() == token.challenge_digest
+            and token.token_key_id in trust.token_key_ids()
+        )
 
     @asynccontextmanager
-    async def _exchange(self, head: RequestHead, paid: RequestHead, content: bytes) -> AsyncIterator[Answer]:
-        message = padding.pad(encode_request(Request(paid, content)))
-        sealer = RequestSealer(self._trust.key_config)
+    async def _exchange(self, trust: Trust, request: Request, token: Token) -> AsyncIterator[Answer]:
+        message = padding.pad(encode_request(_paid(request, token)))
+        sealer = RequestSealer(trust.key_config)
         body = b"".join(_sealed(sealer, message))
         headers = [("Content-Type", media.CHUNKED_REQUEST), ("Incremental", "?1")]
-        async with self._relay.request("POST", self._path, headers, body) as response:
+        async with AsyncExitStack() as stack:
+            with speaking_of("the relay"):
+                sending = self._relay.request("POST", self._path, headers, body)
+                response = await stack.enter_async_context(sending)
             if self._recorder is not None:
-                self._record(head, message, content, headers, body)
+                self._recorder.sent(Party.RELAY, self._relay.local_address, headers, body)
+                self._recorder.sent(Party.GATEWAY, "", [], message)
+                # What goes on to the node is the request as it was before the token was put on it.
+                self._recorder.sent(Party.NODE, "", [], encode_request(request))
             if response.status != 200 or response.media_type != media.CHUNKED_RESPONSE:
-                raise OuterRefusal(_OUTER.get(response.status, _OUTER_UNKNOWN))
-            async with aclosing(self._events(response, sealer.response_opener())) as events:
-                yield Answer(await _head(events), events)
+                raise refusals.outside(response.status)
+            opened = self._events(response, sealer.response_opener())
+            events = await stack.enter_async_context(aclosing(opened))
+            yield Answer(await _head(events), events)
 
     async def _events(self, response: UpstreamResponse, opener: ResponseOpener) -> AsyncGenerator[Event]:
         decoder = ResponseDecoder()
@@ -138,37 +180,30 @@ class Session:
             async for piece in pieces:
                 self._note(Party.RELAY, piece)
                 for plaintext in opener.feed(piece):
-                    self._note(Party.GATEWAY, plaintext)
                     for event in decoder.feed(plaintext):
-                        yield event
+                        yield self._noted(event)
         for plaintext in opener.finish():
-            self._note(Party.GATEWAY, plaintext)
             for event in decoder.feed(plaintext):
-                yield event
+                yield self._noted(event)
         for event in decoder.finish():
             yield event
 
-    def _note(self, party: Party, data: bytes) -> None:
-        if self._recorder is None:
-            return
-        self._recorder.received(party, data)
-        if party is Party.GATEWAY:
+    def _noted(self, event: Event) -> Event:
+        if isinstance(event, Content):
             # Without a second layer the gateway carries the node's answer in the clear.
-            self._recorder.received(Party.NODE, data)
+            self._note(Party.GATEWAY, event.data)
+            self._note(Party.NODE, event.data)
+        return event
 
-    def _record(
-        self, head: RequestHead, message: bytes, content: bytes, headers: list[tuple[str, str]], body: bytes
-    ) -> None:
-        assert self._recorder is not None
-        self._recorder.sent(Party.RELAY, self._relay.local_address, headers, body)
-        self._recorder.sent(Party.GATEWAY, "", [], message)
-        # What goes on to the node is the request as it was before the token was put on it.
-        self._recorder.sent(Party.NODE, "", [], encode_request(Request(head, content)))
+    def _note(self, party: Party, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.received(party, data)
 
 
-def _with_token(head: RequestHead, token: Token) -> RequestHead:
+def _paid(request: Request, token: Token) -> Request:
     authorization = (b"authorization", auth.format_authorization(token))
-    return RequestHead(head.method, head.scheme, head.authority, head.path, (*head.fields, authorization))
+    head = replace(request.head, fields=(*request.head.fields, authorization))
+    return replace(request, head=head)
 
 
 def _sealed(sealer: RequestSealer, message: bytes) -> list[bytes]:
@@ -183,42 +218,6 @@ async def _head(events: AsyncGenerator[Event]) -> ResponseHead:
                 return event
             if isinstance(event, End):
                 break
-    except (ResponseTruncated, UpstreamError):
+    except (ResponseTruncated, TruncatedMessage, UpstreamError):
         pass
     raise AnswerTruncated("The answer broke off before it began; the token is spent.")
-
-
-async def _refusal(answer: Answer) -> AnswerRefused:
-    sentence = _INNER.get(answer.status, "The gateway or the target refused the request.")
-    body = b""
-    async with aclosing(answer.pieces()) as pieces:
-        async for piece in pieces:
-            body = (body + piece)[:_LONGEST_REFUSAL]
-    return AnswerRefused(sentence, answer.status, _detail(body))
-
-
-def _detail(body: bytes) -> str:
-    """Return what a problem document (RFC 9457) or an OpenAI error says; empty for anything else."""
-    try:
-        document = json.loads(body)
-        said = document["error"]["message"] if "error" in document else document["detail"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return said if isinstance(said, str) and said.isprintable() else ""
-
-
-_OUTER = {
-    422: "The gateway has turned its keys over; fetch them again and ask once more.",
-    429: "The relay wants fewer requests from this address; wait a little.",
-    502: "The relay cannot reach the gateway; try again later.",
-    503: "The relay or the gateway is not ready; try again later.",
-    504: "The gateway did not answer the relay in time; try again later.",
-}
-_OUTER_UNKNOWN = "The relay did not answer with an encapsulated response; check the endpoints."
-_INNER = {
-    401: "The gateway did not take the token: it was spent before, or its key has had its time.",
-    403: "The gateway does not forward to this target.",
-    502: "The gateway cannot reach the target; the token may be used again for this request.",
-    503: "The gateway or the target is busy; try again later.",
-    504: "The target took too long.",
-}

@@ -7,18 +7,24 @@ request then fails is lost, which is the safe side.
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from tacita.client.errors import WalletEmpty
+from tacita.client.errors import WalletEmpty, WalletUnavailable
 from tacita.errors import ConfigError
 from tacita.privacypass.token import Token
 
 __all__ = ["Wallet"]
 
 _VERSION = 1
+_BUSY_SECONDS = 10.0
+
+# A rollback journal, gone after each transaction: a write-ahead log would go on holding what was
+# spent. EXTRA, since with a journal the commit is its removal, and FULL does not sync that. Deleted
+# tokens are overwritten: a stolen wallet must not show what was spent.
+_PRAGMAS = ("journal_mode = DELETE", "synchronous = EXTRA", "secure_delete = ON")
 
 
 class Wallet:
@@ -35,25 +41,16 @@ class Wallet:
             ConfigError: the file is readable by others, or is not a wallet of this version.
         """
         try:
-            # Made by us with its mode from the first moment on; SQLite gives its side files the same.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            if path.stat().st_mode & 0o077:
-                raise ConfigError(f"The wallet {path} is readable by others; run chmod 600 {path}.")
-            database = sqlite3.connect(path, isolation_level=None, timeout=10)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            # Deleted tokens are overwritten: a stolen wallet must not show what was spent.
-            database.execute("PRAGMA secure_delete = ON")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
-                raise ConfigError(
-                    f"The wallet {path} is of version {version}; this program reads {_VERSION}."
-                )
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS tokens "
-                "(token BLOB PRIMARY KEY, challenge BLOB NOT NULL) WITHOUT ROWID"
-            )
-            database.execute(f"PRAGMA user_version = {_VERSION}")
+            _require_private(path)
+            database = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+            try:
+                for pragma in _PRAGMAS:
+                    database.execute(f"PRAGMA {pragma}")
+                with _transaction(database):
+                    _prepare(database, path)
+            except BaseException:
+                database.close()
+                raise
         except (OSError, sqlite3.Error):
             raise ConfigError(
                 f"The wallet {path} cannot be opened; is it a wallet, and its folder writable?"
@@ -71,12 +68,14 @@ class Wallet:
         self._database.close()
 
     def add(self, tokens: Iterable[Token]) -> None:
-        """Keep `tokens`, which the caller has verified."""
+        """Keep `tokens`, which the caller has verified: all, or on an error none.
+
+        Raises:
+            WalletUnavailable: the file cannot be written.
+        """
         rows = [(token.encode(), token.challenge_digest) for token in tokens]
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            cursor.executemany("INSERT OR IGNORE INTO tokens VALUES (?, ?)", rows)
-            cursor.execute("COMMIT")
+        with _reported(), _transaction(self._database):
+            self._database.executemany("INSERT OR IGNORE INTO tokens VALUES (?, ?)", rows)
 
     def take(self, challenge_digest: bytes, key_ids: Collection[bytes]) -> Token:
         """Remove and return one token for this challenge under one of these issuer keys, a random one.
@@ -86,22 +85,69 @@ class Wallet:
 
         Raises:
             WalletEmpty: there is none.
+            WalletUnavailable: the file cannot be written; no token has left it.
         """
         while True:
-            row = self._database.execute(
-                "DELETE FROM tokens WHERE token = (SELECT token FROM tokens WHERE challenge = ? "
-                "ORDER BY random() LIMIT 1) RETURNING token",
-                (challenge_digest,),
-            ).fetchone()
+            with _reported(), _transaction(self._database):
+                row = self._database.execute(
+                    "DELETE FROM tokens WHERE token = (SELECT token FROM tokens WHERE challenge = ? "
+                    "ORDER BY random() LIMIT 1) RETURNING token",
+                    (challenge_digest,),
+                ).fetchone()
             if row is None:
                 raise WalletEmpty("The wallet has no token for this gateway; fetch some.")
             token = Token.decode(row[0])
             if token.token_key_id in key_ids:
                 return token
 
-    def count(self, challenge_digest: bytes) -> int:
-        """Return how many tokens there are for this challenge."""
-        row = self._database.execute(
-            "SELECT count(*) FROM tokens WHERE challenge = ?", (challenge_digest,)
-        ).fetchone()
-        return int(row[0])
+    def count(self, challenge_digest: bytes, key_ids: Collection[bytes]) -> int:
+        """Return how many tokens `take` would find. Raises `WalletUnavailable`."""
+        with _reported():
+            rows = self._database.execute("SELECT token FROM tokens WHERE challenge = ?", (challenge_digest,))
+            return sum(Token.decode(token).token_key_id in key_ids for (token,) in rows)
+
+
+def _require_private(path: Path) -> None:
+    try:
+        # Made by us with its mode from the first moment on; SQLite gives its journal the same.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        # Not opened here: to close a descriptor drops the locks that SQLite has on the file.
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"The wallet {path} is readable by others; run chmod 600 {path}.") from None
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version == _VERSION:
+        return
+    if version != 0 or database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise ConfigError(f"{path} is not a wallet of version {_VERSION}, which this program reads.")
+    database.execute(
+        "CREATE TABLE tokens (token BLOB PRIMARY KEY, challenge BLOB NOT NULL) STRICT, WITHOUT ROWID"
+    )
+    database.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Run the block as one transaction, which is on the disk when this returns."""
+    with closing(database.cursor()) as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            cursor.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                cursor.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error:
+        raise WalletUnavailable(
+            "The wallet cannot be read or written; is the disk full, or another program holding it?"
+        ) from None

@@ -6,6 +6,8 @@ does not know. Stricter than it in two points: data is valid UTF-8, and an event
 that is cut off by the end of the stream is an error, not silence.
 """
 
+from contextlib import suppress
+
 from tacita.errors import DecodeError, LimitExceeded
 
 __all__ = ["DONE", "MEDIA_TYPE", "EventDecoder", "EventError", "EventTooLong", "encode"]
@@ -98,7 +100,7 @@ class EventDecoder:
 
 
 def _text(lines: list[bytes]) -> str:
-    try:
+    with suppress(UnicodeDecodeError):
         return b"\n".join(lines).decode()
-    except UnicodeDecodeError:
-        raise EventError("The data of an event is not valid UTF-8.") from None
+    # Out here, so that the decoder's error, which holds the data, is not even chained to ours.
+    raise EventError("The data of an event is not valid UTF-8.")

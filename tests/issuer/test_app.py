@@ -17,11 +17,12 @@ from support import raw_http, rsa
 from support.issuers import add_account, ask_batch, ask_one, charged, config_text, issuing_keys
 from support.ports import free_port
 
-from issuer.accounts import AccountsFile
 from issuer.app import EVENTS, create_app
-from issuer.attesters.api_key import ApiKeyAttester, new_api_key
+from issuer.attesters.api_key import new_api_key
+from issuer.attesters.choice import attester_of
 from issuer.config import IssuerConfig
 from issuer.directory import WELL_KNOWN
+from issuer.keys import fixed
 from issuer.meters import RESULTS, Meters
 from issuer.quota import Quota
 from issuer.token_requests import PATH, longest_body
@@ -62,8 +63,8 @@ def start(tmp_path: Path) -> Start:
         metrics, stream = Metrics("issuer"), StringIO()
         app = create_app(
             config,
-            keys=issuing_keys(),
-            attester=ApiKeyAttester(AccountsFile(config.accounts), config.tiers),
+            keys=fixed(issuing_keys()),
+            attester=attester_of(config.attester, config.tiers),
             quota=counter,
             meters=Meters(metrics),
             log=Logger("issuer", EVENTS, stream=stream),

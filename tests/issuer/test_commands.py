@@ -11,7 +11,8 @@ from support.issuers import config_text
 
 from issuer.accounts import AccountsFile
 from issuer.attesters.api_key import digest_of
-from issuer.keys import load_key
+from issuer.invitations import Invitations
+from issuer.invitations import digest_of as invitation_digest
 from tacita.service.run import EXIT_CONFIG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,16 +93,57 @@ def test_the_tier_has_to_be_named_where_there_are_several(config: Path) -> None:
     assert issuer("account", "add", "alice", "--tier", "large", "--config", config).returncode == 0
 
 
-def test_a_key_is_made_once(config: Path) -> None:
-    made = issuer("key", "create", "--config", config)
-    assert made.returncode == 0
-    assert Path(made.stdout.strip()).parent == config.parent / "keys"
-    load_key(config.parent / "keys")
-    assert issuer("key", "create", "--config", config).returncode == EXIT_CONFIG
+INVITATION = 'kind = "invitation", database = "invitations.sqlite"'
+TIERS = "tiers = { standard = 1000 }"
+
+
+@pytest.fixture
+def inviting(config: Path) -> Path:
+    text = config.read_text().replace('kind = "api-key", accounts = "accounts.json"', INVITATION)
+    config.write_text(text.replace(TIERS, ""))
+    return config
+
+
+def test_invitations_are_shown_once(inviting: Path) -> None:
+    arguments = ("--count", "3", "--tokens", "20", "--expires", "7", "--config", inviting)
+    made = issuer("invite", "create", *arguments)
+    assert (made.returncode, made.stderr) == (0, "")
+    codes = made.stdout.split()
+    assert len(set(codes)) == 3
+    database = Invitations(inviting.parent / "invitations.sqlite")
+    assert [one and one.tokens for one in map(database.find, map(invitation_digest, codes))] == [20] * 3
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--count", "0"), ("--count", "10001"), ("--tokens", "-1"), ("--tokens", "1e3"), ("--expires", "367")],
+)
+def test_numbers_of_invitations_are_bounded(inviting: Path, option: str, value: str) -> None:
+    options = {"--count": "1", "--tokens": "20", "--expires": "7", option: value}
+    given = [word for pair in options.items() for word in pair]
+    refused = issuer("invite", "create", *given, "--config", inviting)
+    assert refused.returncode == 2
+    assert "a number from" in refused.stderr
+
+
+def test_a_command_of_another_attester(config: Path) -> None:
+    refused = issuer("invite", "create", "--tokens", "1", "--expires", "1", "--config", config)
+    assert refused.returncode == EXIT_CONFIG
+    assert "no invitations" in refused.stderr
+    config.write_text(
+        config.read_text()
+        .replace('kind = "api-key", accounts = "accounts.json"', INVITATION)
+        .replace(TIERS, "")
+    )
+    for arguments in (("add", "alice"), ("list",), ("remove", "alice")):
+        refused = issuer("account", *arguments, "--config", config)
+        assert refused.returncode == EXIT_CONFIG
+        assert "no accounts" in refused.stderr
 
 
 def test_help_names_the_commands() -> None:
-    assert "account add|list|remove, key create" in issuer("--help").stdout
+    assert "key list|rotate|check" in issuer("--help").stdout
 
 
 def test_a_configuration_is_checked(config: Path) -> None:

@@ -10,6 +10,7 @@ from support.issuers import Asked, ask_batch, ask_one, charged, issuing_keys
 from issuer.attesters import Account
 from issuer.errors import OverQuota, SignerFailed
 from issuer.issuance import Issuance
+from issuer.keys import fixed
 from issuer.quota import Quota
 from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.crypto.signer import best_signer
@@ -18,7 +19,7 @@ from tacita.privacypass.errors import BatchTooLarge, RequestMalformed, UnknownTo
 from tacita.privacypass.issuing import IssuingKey, IssuingKeys
 
 ALICE = Account("alice", 20)
-KEYS = issuing_keys()
+KEYS = fixed(issuing_keys())
 
 
 class Gate:
@@ -64,7 +65,7 @@ def gate() -> Gate:
 
 @pytest.fixture
 async def gated(quota: Quota, gate: Gate) -> AsyncIterator[Issuance]:
-    keys = IssuingKeys([IssuingKey(gate, 0, may_issue=True)])
+    keys = fixed(IssuingKeys([IssuingKey(gate, 0, may_issue=True)]))
     async with Issuance(keys, quota, max_batch=30, threads=4) as issuance:
         yield issuance
 
@@ -102,7 +103,7 @@ async def test_a_batch_granted_in_part_pays_again_for_what_another_key_grants(
     body = (2 * 259 | 0x4000).to_bytes(2, "big") + b"".join(halves)
     media_type = ask_batch(1).media_type
     for number in (0, 1):
-        async with Issuance(issuing_keys(number), quota, max_batch=30, threads=1) as issuance:
+        async with Issuance(fixed(issuing_keys(number)), quota, max_batch=30, threads=1) as issuance:
             grant = await issuance.issue(ALICE, media_type, body)
             assert (grant.responses.status, grant.fresh) == (206, True)
     assert charged(tmp_path) == [2]

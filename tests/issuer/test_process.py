@@ -11,10 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from support import processes
-from support.issuers import Asked, add_account, ask_batch, charged, config_text
+from support.issuers import Asked, add_account, ask_batch, charged, config_text, made_key
 from support.ports import free_ports
 
-from issuer.keys import load_or_create_key
 from issuer.quota import Quota, load_hash_key
 from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.privacypass.token import Token
@@ -48,7 +47,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    key = load_or_create_key(tmp_path / "keys", 1_764_000_000).private_key.public_key
+    key = made_key(tmp_path / "keys")
     port, admin_port = free_ports(2)
     return Place(tmp_path, port, admin_port, key)
 
@@ -132,7 +131,7 @@ async def test_readiness_follows_the_accounts_file(place: Place) -> None:
         await asyncio.wait_for(role.wait_ready(503), 30)
         file.unlink()
         await asyncio.wait_for(role.wait_ready(200), 30)
-        assert '"condition_lost","condition":"accounts"' in role.output()
+        assert '"condition_lost","condition":"attester"' in role.output()
 
 
 async def test_kill_9_under_load_loses_no_charge_and_grants_none_twice(place: Place) -> None:

@@ -4,10 +4,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.certificates import self_signed
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from support.certificates import LOOPBACK, Authority, self_signed
 
 from tacita.errors import ConfigError
 from tacita.net.tls import client_context, server_context
@@ -98,3 +100,56 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     for authority in (key, tmp_path / "none"):
         with pytest.raises(ConfigError):
             client_context(authority)
+
+
+class Sides:
+    """A server that asks for certificates of `clients`, and clients with this and that."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clients = Authority(folder / "clients")
+        self.servers = Authority(folder / "servers")
+        self.own = self.servers.issue("server", alternative=[LOOPBACK], usage=ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def server(self, *, optional: bool) -> ssl.SSLContext:
+        return server_context(*self.own, self.clients.certificate, client_optional=optional)
+
+    def client(self, identity: tuple[Path, Path] | None) -> ssl.SSLContext:
+        context = client_context(self.servers.certificate)
+        if identity is not None:
+            context.load_cert_chain(*identity)
+        return context
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_client_certificate_of_the_authority_is_taken(tmp_path: Path, optional: bool) -> None:
+    sides = Sides(tmp_path)
+    client = sides.client(sides.clients.issue("alice"))
+    assert shake_hands(client, sides.server(optional=optional)) == "TLSv1.3"
+
+
+def test_a_client_certificate_may_be_demanded_or_not(tmp_path: Path) -> None:
+    sides = Sides(tmp_path)
+    assert shake_hands(sides.client(None), sides.server(optional=True)) == "TLSv1.3"
+    with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
+        shake_hands(sides.client(None), sides.server(optional=False))
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_another_client_certificate_is_never_taken(tmp_path: Path, optional: bool) -> None:
+    sides = Sides(tmp_path)
+    for identity in (
+        Authority(tmp_path / "foreign").issue("alice"),
+        sides.clients.issue("alice", usage=ExtendedKeyUsageOID.SERVER_AUTH),
+        sides.clients.issue("alice", ends=-timedelta(minutes=1)),
+        self_signed(tmp_path),
+    ):
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+            shake_hands(sides.client(identity), sides.server(optional=optional))
+
+
+def test_a_client_authority_that_is_none(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    for authority in (key, tmp_path / "none"):
+        with pytest.raises(ConfigError):
+            server_context(certificate, key, authority)

@@ -5,7 +5,7 @@ from contracts.attester import AttesterContract
 from multidict import CIMultiDict
 
 from issuer.accounts import AccountsFile
-from issuer.attesters import Attester
+from issuer.attesters import Attester, Evidence
 from issuer.attesters.api_key import ApiKeyAttester, digest_of, new_api_key
 from issuer.errors import CredentialMissing, CredentialRefused
 from tacita.errors import ConfigError
@@ -13,8 +13,8 @@ from tacita.errors import ConfigError
 TIERS = {"standard": 20, "large": 200}
 
 
-def bearer(api_key: str) -> CIMultiDict[str]:
-    return CIMultiDict({"Authorization": f"Bearer {api_key}"})
+def bearer(api_key: str) -> Evidence:
+    return Evidence(CIMultiDict({"Authorization": f"Bearer {api_key}"}))
 
 
 @pytest.fixture
@@ -37,16 +37,16 @@ class TestContract(AttesterContract):
     def make(self) -> Attester:
         return ApiKeyAttester(self.file, TIERS)
 
-    def vouched(self) -> CIMultiDict[str]:
+    async def vouched(self) -> Evidence:
         return bearer(self.api_key)
 
-    def wrong(self) -> CIMultiDict[str]:
+    async def wrong(self) -> Evidence:
         return bearer(new_api_key())
 
-    def withdraw(self) -> None:
+    async def withdraw(self) -> None:
         self.file.remove("alice")
 
-    def break_down(self) -> None:
+    async def break_down(self) -> None:
         self.file.path.write_bytes(b"no accounts file")
 
 
@@ -79,7 +79,8 @@ async def test_a_name_that_is_used_again_is_another_account(file: AccountsFile) 
 
 async def test_the_scheme_is_case_insensitive(file: AccountsFile) -> None:
     api_key = add(file, "alice")
-    assert await ApiKeyAttester(file, TIERS).attest(CIMultiDict(authorization=f"bEARER  {api_key}"))
+    fields = CIMultiDict(authorization=f"bEARER  {api_key}")
+    assert await ApiKeyAttester(file, TIERS).attest(Evidence(fields))
 
 
 async def test_a_broken_file_that_is_mended_lets_in_again(file: AccountsFile) -> None:
@@ -115,20 +116,20 @@ def test_a_tier_that_the_configuration_lacks_is_refused(file: AccountsFile) -> N
 async def test_what_is_no_api_key_is_refused(file: AccountsFile, value: str) -> None:
     add(file, "alice")
     with pytest.raises(CredentialRefused):
-        await ApiKeyAttester(file, TIERS).attest(CIMultiDict({"Authorization": value}))
+        await ApiKeyAttester(file, TIERS).attest(Evidence(CIMultiDict({"Authorization": value})))
 
 
 async def test_two_credentials_are_refused(file: AccountsFile) -> None:
-    fields = bearer(add(file, "alice"))
+    fields = CIMultiDict(bearer(add(file, "alice")).headers)
     fields.add("Authorization", fields["Authorization"])
     with pytest.raises(CredentialRefused):
-        await ApiKeyAttester(file, TIERS).attest(fields)
+        await ApiKeyAttester(file, TIERS).attest(Evidence(fields))
 
 
 async def test_without_accounts_nobody_gets_in(file: AccountsFile) -> None:
     attester = ApiKeyAttester(file, TIERS)
     assert attester.load() == 0
     with pytest.raises(CredentialMissing):
-        await attester.attest(CIMultiDict())
+        await attester.attest(Evidence(CIMultiDict()))
     with pytest.raises(CredentialRefused):
         await attester.attest(bearer(new_api_key()))
