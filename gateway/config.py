@@ -43,7 +43,7 @@ class IssuerConfig(Struct, frozen=True):
     name: str
     directory: str
     refresh_seconds: _Seconds = 300
-    key_seconds: _Count = 90 * 86_400
+    key_seconds: _Count = 14 * 86_400
     """How long after its not-before a key's tokens are taken; spent entries are kept as long."""
 
 

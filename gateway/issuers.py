@@ -25,6 +25,8 @@ __all__ = ["IssuerKeys", "TrustedKey"]
 
 _FIRST_RETRY_SECONDS = 0.25
 _LONGEST_RETRY_SECONDS = 30.0
+_CLOCKS_DIFFER = 5
+"""Seconds by which an issuer's clock may be ahead of ours: its newest key is taken that much early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class IssuerKeys:
         if not self._keys:
             raise IssuerKeysMissing("The gateway does not know the issuer's keys yet; try again soon.")
         key = self._keys.get(token_key_id)
-        if key is None or not key.not_before <= self._clock() < key.expires:
+        if key is None or not key.not_before - _CLOCKS_DIFFER <= self._clock() < key.expires:
             raise ForeignToken(
                 "The token is of another issuer, or its key has had its time; get another one."
             )

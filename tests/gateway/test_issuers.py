@@ -40,7 +40,7 @@ async def test_before_the_first_directory_no_token_can_be_told(place: Place) -> 
 async def test_a_key_is_taken_from_its_not_before_to_its_end(place: Place) -> None:
     world = World(place)
     await world.keys.refresh()
-    for now, taken in ((-1, False), (0, True), (999, True), (1000, False)):
+    for now, taken in ((-6, False), (0, True), (999, True), (1000, False)):
         world.now = NOT_BEFORE + now
         if taken:
             assert world.keys.find(KEY.key_id).expires == NOT_BEFORE + 1000
@@ -51,6 +51,13 @@ async def test_a_key_is_taken_from_its_not_before_to_its_end(place: Place) -> No
                 world.keys.find(KEY.key_id)
     with pytest.raises(ForeignToken):
         world.keys.find(OTHER.key_id)
+
+
+async def test_a_key_of_an_issuer_whose_clock_is_a_little_ahead_is_taken(place: Place) -> None:
+    world = World(place)
+    await world.keys.refresh()
+    world.now = NOT_BEFORE - 5
+    assert world.keys.find(KEY.key_id).not_before == NOT_BEFORE
 
 
 async def test_the_issuing_key_is_the_first_that_is_valid(place: Place) -> None:
