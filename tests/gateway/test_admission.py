@@ -232,7 +232,7 @@ async def test_spent_tokens_are_kept_longer_than_their_key_by_what_clocks_differ
     with closing(sqlite3.connect(place.folder / "spent.sqlite")) as db:
         ((expires,),) = db.execute("SELECT expires FROM partition").fetchall()
     assert key.not_before is not None
-    assert expires == key.not_before + 90 * 86_400 + 300
+    assert expires == key.not_before + 14 * 86_400 + 300
 
 
 async def test_a_client_that_goes_before_the_target_answers_has_spent(place: Place, gateway: Gateway) -> None:
