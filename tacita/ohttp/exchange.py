@@ -61,10 +61,11 @@ class ResponseKeys(NamedTuple):
 class ResponseSecret:
     """The exported secret of one request, out of which a response's keys are derived."""
 
-    __slots__ = ("_aead", "_secret", "enc", "nonce_size")
+    __slots__ = ("_aead", "_hkdf", "_secret", "enc", "nonce_size")
 
     def __init__(self, context: SenderContext | RecipientContext, enc: bytes, labels: Labels) -> None:
         self._aead = aead = context.suite.aead
+        self._hkdf = kdf.of(context.suite.kdf)
         self.enc = enc
         self.nonce_size = max(aead.n_n, aead.n_k)
         self._secret = context.export(labels.response, self.nonce_size)
@@ -77,9 +78,9 @@ class ResponseSecret:
         """
         if len(response_nonce) != self.nonce_size:
             raise ValueError("the response nonce has another length than max(Nn, Nk)")
-        prk = kdf.extract(self.enc + response_nonce, self._secret)
-        key = kdf.expand(prk, b"key", self._aead.n_k)
-        return ResponseKeys(cipher(self._aead, key), kdf.expand(prk, b"nonce", self._aead.n_n))
+        prk = self._hkdf.extract(self.enc + response_nonce, self._secret)
+        key = self._hkdf.expand(prk, b"key", self._aead.n_k)
+        return ResponseKeys(cipher(self._aead, key), self._hkdf.expand(prk, b"nonce", self._aead.n_n))
 
 
 class Start(NamedTuple):

@@ -27,7 +27,7 @@ _MAX_ALGORITHMS = 65_532 // 4
 _PREFERENCE = (Aead.AES_128_GCM, Aead.AES_256_GCM, Aead.CHACHA20_POLY1305)
 """The client's order. It is fixed, so that all clients of a configuration choose alike
 and the choice, which the relay sees, tells nothing; AES-128-GCM comes first since every
-known gateway offers it and it is the cheapest with AES in hardware."""
+known gateway offers it and it is the cheapest with AES in hardware. Of the KDFs SHA-256 comes first."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ class KeyConfig:
     def suites(self) -> tuple[Suite, ...]:
         """The offered suites that are implemented here, in the client's order of preference."""
         return tuple(
-            Suite(self.kem, Kdf.HKDF_SHA256, aead)
+            Suite(self.kem, kdf, aead)
+            for kdf in Kdf
             for aead in _PREFERENCE
-            if (Kdf.HKDF_SHA256, aead) in self.symmetric_algorithms
+            if (kdf, aead) in self.symmetric_algorithms
         )
 
     def encode(self) -> bytes:

@@ -25,8 +25,10 @@ from tacita.ohttp.errors import (
 from tacita.ohttp.exchange import CHUNKED
 from tacita.ohttp.framing import frame, frame_final
 
-SUITES = [Suite(kem, Kdf.HKDF_SHA256, aead) for kem, aead in itertools.product((Kem.P256, Kem.X25519), Aead)]
-KEYS = GatewayKeys([gateway_key(Kem.P256, key_id=0), gateway_key(Kem.X25519, key_id=1)])
+SUITES = [Suite(*parts) for parts in itertools.product((Kem.P256, Kem.X25519), Kdf, Aead)]
+KEYS = GatewayKeys(
+    [gateway_key(kem, key_id=place, kdfs=tuple(Kdf)) for place, kem in enumerate((Kem.P256, Kem.X25519))]
+)
 CONFIGS = {key.config.kem: key.config for key in KEYS}
 CONFIG = CONFIGS[Kem.X25519]
 

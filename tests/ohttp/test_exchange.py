@@ -23,9 +23,9 @@ def test_intermediate_values(name: str, labels: Labels) -> None:
     assert secret.hex() == response["exported_secret"]
     nonce = bytes.fromhex(response["nonce"])
     assert (enc + nonce).hex() == response["salt"]
-    prk = kdf.extract(enc + nonce, secret)
+    prk = kdf.SHA256.extract(enc + nonce, secret)
     assert prk.hex() == response["prk"]
-    assert kdf.expand(prk, b"key", 16).hex() == response["key"]
+    assert kdf.SHA256.expand(prk, b"key", 16).hex() == response["key"]
     assert ResponseSecret(context, enc, labels).derive(nonce).nonce.hex() == response["aead_nonce"]
 
 

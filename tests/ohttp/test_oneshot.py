@@ -21,8 +21,10 @@ from tacita.ohttp.errors import (
     UnknownKey,
 )
 
-SUITES = [Suite(kem, Kdf.HKDF_SHA256, aead) for kem, aead in itertools.product((Kem.P256, Kem.X25519), Aead)]
-KEYS = GatewayKeys([gateway_key(Kem.P256, key_id=0), gateway_key(Kem.X25519, key_id=1)])
+SUITES = [Suite(*parts) for parts in itertools.product((Kem.P256, Kem.X25519), Kdf, Aead)]
+KEYS = GatewayKeys(
+    [gateway_key(kem, key_id=place, kdfs=tuple(Kdf)) for place, kem in enumerate((Kem.P256, Kem.X25519))]
+)
 CONFIGS = {key.config.kem: key.config for key in KEYS}
 
 suites = st.sampled_from(SUITES)
@@ -91,8 +93,14 @@ def test_ohttp_go_exchanges() -> None:
         size = max(12, Aead(int(vector["aead_id"], 16)).n_k)
         answer = context.encapsulate_response(hexed(vector, "response_bhttp"), nonce=sealed[:size])
         assert answer == sealed
-        replayed.append((kem, vector["aead_id"]))
-    assert replayed == [(Kem.X25519, "0x0001"), (Kem.X25519, "0x0003"), (Kem.P256, "0x0002")]
+        replayed.append((kem, vector["kdf_id"], vector["aead_id"]))
+    assert replayed == [
+        (Kem.X25519, "0x0001", "0x0001"),
+        (Kem.X25519, "0x0001", "0x0003"),
+        (Kem.X25519, "0x0003", "0x0003"),
+        (Kem.P256, "0x0001", "0x0002"),
+        (Kem.P256, "0x0002", "0x0002"),
+    ]
 
 
 def test_ocaml_and_ohttp_go_exchange() -> None:
@@ -239,7 +247,7 @@ def test_client_refuses_a_key_of_small_order() -> None:
 
 
 def test_client_refuses_a_configuration_without_a_suite() -> None:
-    config = KeyConfig(1, Kem.X25519, CONFIGS[Kem.X25519].public_key, ((2, 1),))
+    config = KeyConfig(1, Kem.X25519, CONFIGS[Kem.X25519].public_key, ((4, 1),))
     with pytest.raises(NoUsableKey):
         oneshot.encapsulate_request(config, b"")
 

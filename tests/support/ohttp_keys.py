@@ -5,9 +5,13 @@ from tacita.ohttp import GatewayKey, KeyConfig
 
 
 def gateway_key(
-    kem: Kem = Kem.X25519, key_id: int = 1, seed: int = 1, aeads: tuple[Aead, ...] = tuple(Aead)
+    kem: Kem = Kem.X25519,
+    key_id: int = 1,
+    seed: int = 1,
+    aeads: tuple[Aead, ...] = tuple(Aead),
+    kdfs: tuple[Kdf, ...] = (Kdf.HKDF_SHA256,),
 ) -> GatewayKey:
-    """Return a key that offers HKDF-SHA256 with each of `aeads`."""
+    """Return a key that offers each of `kdfs` with each of `aeads`."""
     private_key = PrivateKey.derive(kem, bytes([seed]) * 64)
-    algorithms = tuple((int(Kdf.HKDF_SHA256), int(aead)) for aead in aeads)
+    algorithms = tuple((int(kdf), int(aead)) for kdf in kdfs for aead in aeads)
     return GatewayKey(KeyConfig(key_id, kem, private_key.public_key, algorithms), private_key)

@@ -21,7 +21,7 @@ class _Exporter:
         """Return a secret of `length` bytes for the use that `context` names.
 
         Raises:
-            ValueError: `length` is negative or above 8,160.
+            ValueError: `length` is negative or above 255 digests of the suite's hash.
         """
         return self._labelled.expand(self._exporter_secret, b"sec", context, length)
 

@@ -1,7 +1,7 @@
 """What the Diffie-Hellman KEMs share (RFC 9180, Section 4.1): DHKEM(group, HKDF-SHA256)."""
 
 from tacita.crypto.hpke.errors import InvalidKey
-from tacita.crypto.hpke.kdf import HmacSha256, Labelled, hmac_sha256
+from tacita.crypto.hpke.kdf import SHA256, Labelled
 from tacita.crypto.hpke.suites import Kem
 
 __all__ = ["Dhkem"]
@@ -19,9 +19,9 @@ class Dhkem:
 
     def __init__(self, kem: Kem) -> None:
         self._kem = kem
-        self._labelled = labelled = Labelled(b"KEM" + kem.to_bytes(2, "big"))
-        self._eae_prk = HmacSha256(b"", labelled.extract_input(b"eae_prk", b""))
-        self._dkp_prk = HmacSha256(b"", labelled.extract_input(b"dkp_prk", b""))
+        self._labelled = labelled = Labelled(SHA256, b"KEM" + kem.to_bytes(2, "big"))
+        self._eae_prk = SHA256.keyed(b"", labelled.extract_input(b"eae_prk", b""))
+        self._dkp_prk = SHA256.keyed(b"", labelled.extract_input(b"dkp_prk", b""))
         self._shared_secret_info = labelled.expand_input(b"shared_secret", b"", _N_SECRET)
 
     def shared_secret(self, dh: bytes, enc: bytes, recipient: bytes) -> bytes:
@@ -30,7 +30,7 @@ class Dhkem:
         `enc` and `recipient` are the serialised ephemeral and recipient public keys.
         """
         prk = self._eae_prk.digest(dh)
-        return hmac_sha256(prk, self._shared_secret_info + enc + recipient + b"\x01")
+        return SHA256.extract(prk, self._shared_secret_info + enc + recipient + b"\x01")
 
     def derive_prk(self, ikm: bytes) -> bytes:
         """Return `dkp_prk` of Section 7.1.3.

@@ -1,4 +1,4 @@
-"""HKDF-SHA256 (RFC 5869) and its labelled form (RFC 9180, Section 4).
+"""HKDF (RFC 5869) over the SHA-2 hashes, and its labelled form (RFC 9180, Section 4).
 
 An exchange takes ten HMACs, so their overhead is a third of what surrounds the
 elliptic curve. Two hash states in Python cost 0.9 us against 1.2 to 1.4 us for the
@@ -10,70 +10,98 @@ against that one.
 
 from __future__ import annotations
 
-from hashlib import sha256
+import hashlib
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["DIGEST_SIZE", "HmacSha256", "Labelled", "expand", "extract", "hmac_sha256"]
+from tacita.crypto.hpke.suites import Kdf
 
-DIGEST_SIZE = 32
-_BLOCK_SIZE = 64
+__all__ = ["SHA256", "SHA384", "SHA512", "Hkdf", "Hmac", "Labelled", "of"]
+
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 _VERSION = b"HPKE-v1"
 
 
-def _pads(key: bytes) -> tuple[bytes, bytes]:
-    if len(key) > _BLOCK_SIZE:
-        key = sha256(key).digest()
-    block = key.ljust(_BLOCK_SIZE, b"\0")
-    return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
-
-
-def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """Return HMAC-SHA256 (32 bytes) of `message` under a key that is used once."""
-    inner, outer = _pads(key)
-    return sha256(outer + sha256(inner + message).digest()).digest()
-
-
-class HmacSha256:
-    """HMAC-SHA256 under a key that is used several times, optionally with a common message prefix."""
+class Hmac:
+    """An HMAC under a key that is used several times, optionally with a common message prefix."""
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, key: bytes, prefix: bytes = b"") -> None:
-        inner, outer = _pads(key)
-        self._inner = sha256(inner + prefix)
-        self._outer = sha256(outer)
+    def __init__(self, inner: Any, outer: Any) -> None:
+        self._inner = inner
+        self._outer = outer
 
     def digest(self, message: bytes) -> bytes:
-        """Return the MAC (32 bytes) of the prefix and `message`."""
+        """Return the MAC of the prefix and `message`."""
         inner = self._inner.copy()
         inner.update(message)
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return outer.digest()
+        digest: bytes = outer.digest()
+        return digest
 
 
-extract = hmac_sha256
-"""HKDF-Extract(salt, ikm): a pseudorandom key of 32 bytes."""
+class Hkdf:
+    """HKDF over one hash; `size` is the length of its digest, in bytes."""
+
+    __slots__ = ("_block_size", "_new", "size")
+
+    def __init__(self, new: Callable[[bytes], Any]) -> None:
+        self._new = new
+        self._block_size: int = new(b"").block_size
+        self.size: int = new(b"").digest_size
+
+    def _pads(self, key: bytes) -> tuple[bytes, bytes]:
+        if len(key) > self._block_size:
+            key = self._new(key).digest()
+        block = key.ljust(self._block_size, b"\0")
+        return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
+
+    def extract(self, salt: bytes, ikm: bytes) -> bytes:
+        """HKDF-Extract, which is HMAC: return a pseudorandom key of `size` bytes."""
+        inner, outer = self._pads(salt)
+        digest: bytes = self._new(outer + self._new(inner + ikm).digest()).digest()
+        return digest
+
+    def keyed(self, key: bytes, prefix: bytes = b"") -> Hmac:
+        """Return an HMAC under `key` that computes what is common to several messages once."""
+        inner, outer = self._pads(key)
+        return Hmac(self._new(inner + prefix), self._new(outer))
+
+    def expand(self, prk: bytes, info: bytes, length: int) -> bytes:
+        """HKDF-Expand: return `length` bytes.
+
+        Raises:
+            ValueError: `length` is negative or above 255 digests (RFC 5869, Section 2.3).
+        """
+        self.check_length(length)
+        if length <= self.size:
+            return self.extract(prk, info + b"\x01")[:length]
+        mac = self.keyed(prk)
+        block = b""
+        blocks = []
+        for counter in range(1, -(-length // self.size) + 1):
+            block = mac.digest(block + info + counter.to_bytes(1, "big"))
+            blocks.append(block)
+        return b"".join(blocks)[:length]
+
+    def check_length(self, length: int) -> None:
+        """Raise `ValueError` unless `expand` can return `length` bytes."""
+        if not 0 <= length <= 255 * self.size:
+            raise ValueError("HKDF expands to at most 255 digests of its hash")
 
 
-def expand(prk: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-Expand: return `length` bytes.
+SHA256 = Hkdf(hashlib.sha256)
+SHA384 = Hkdf(hashlib.sha384)
+SHA512 = Hkdf(hashlib.sha512)
 
-    Raises:
-        ValueError: `length` is negative or above 255 * 32 (RFC 5869, Section 2.3).
-    """
-    if not 0 <= length <= 255 * DIGEST_SIZE:
-        raise ValueError("HKDF-SHA256 expands to at most 8,160 bytes")
-    if length <= DIGEST_SIZE:
-        return hmac_sha256(prk, info + b"\x01")[:length]
-    mac = HmacSha256(prk)
-    block = b""
-    blocks = []
-    for counter in range(1, -(-length // DIGEST_SIZE) + 1):
-        block = mac.digest(block + info + counter.to_bytes(1, "big"))
-        blocks.append(block)
-    return b"".join(blocks)[:length]
+_BY_CODE_POINT = {Kdf.HKDF_SHA256: SHA256, Kdf.HKDF_SHA384: SHA384, Kdf.HKDF_SHA512: SHA512}
+
+
+def of(code_point: Kdf) -> Hkdf:
+    """Return the function that a suite names."""
+    return _BY_CODE_POINT[code_point]
 
 
 class Labelled:
@@ -83,9 +111,10 @@ class Labelled:
     that compute them ahead.
     """
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("_prefix", "hkdf")
 
-    def __init__(self, suite_id: bytes) -> None:
+    def __init__(self, hkdf: Hkdf, suite_id: bytes) -> None:
+        self.hkdf = hkdf
         self._prefix = _VERSION + suite_id
 
     def extract_input(self, label: bytes, ikm: bytes) -> bytes:
@@ -97,11 +126,10 @@ class Labelled:
         return length.to_bytes(2, "big") + self._prefix + label + info
 
     def extract(self, salt: bytes, label: bytes, ikm: bytes) -> bytes:
-        """Return LabeledExtract(salt, label, ikm): 32 bytes."""
-        return extract(salt, self.extract_input(label, ikm))
+        """Return LabeledExtract(salt, label, ikm)."""
+        return self.hkdf.extract(salt, self.extract_input(label, ikm))
 
     def expand(self, prk: bytes, label: bytes, info: bytes, length: int) -> bytes:
-        """Return LabeledExpand(prk, label, info, length). Raises ValueError as `expand`."""
-        if not 0 <= length <= 255 * DIGEST_SIZE:
-            raise ValueError("HKDF-SHA256 expands to at most 8,160 bytes")
-        return expand(prk, self.expand_input(label, info, length), length)
+        """Return LabeledExpand(prk, label, info, length). Raises ValueError as `Hkdf.expand`."""
+        self.hkdf.check_length(length)
+        return self.hkdf.expand(prk, self.expand_input(label, info, length), length)

@@ -3,8 +3,9 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from tacita.crypto.hpke import kdf
 from tacita.crypto.hpke.aead import Cipher, cipher
-from tacita.crypto.hpke.kdf import DIGEST_SIZE, HmacSha256, Labelled, hmac_sha256
+from tacita.crypto.hpke.kdf import Labelled
 from tacita.crypto.hpke.suites import Suite
 
 __all__ = ["KeySchedule", "Secrets"]
@@ -23,7 +24,7 @@ class Secrets(NamedTuple):
 @lru_cache(maxsize=32)
 def _of_suite(suite: Suite) -> tuple[Labelled, bytes]:
     """Return what depends on the suite alone: its labelled functions and `psk_id_hash`."""
-    labelled = Labelled(b"HPKE" + suite.to_bytes())
+    labelled = Labelled(kdf.of(suite.kdf), b"HPKE" + suite.to_bytes())
     return labelled, labelled.extract(b"", b"psk_id_hash", b"")
 
 
@@ -37,6 +38,7 @@ class KeySchedule:
     __slots__ = (
         "_aead",
         "_exporter_info",
+        "_hkdf",
         "_key_info",
         "_n_k",
         "_n_n",
@@ -51,6 +53,7 @@ class KeySchedule:
         context = _MODE_BASE + psk_id_hash + labelled.extract(b"", b"info_hash", info)
         self.labelled = labelled
         self.suite = suite
+        self._hkdf = labelled.hkdf
         self._aead = suite.aead
         self._n_k = suite.n_k
         self._n_n = suite.n_n
@@ -58,11 +61,11 @@ class KeySchedule:
         # b"\x01" is the block counter of HKDF-Expand.
         self._key_info = labelled.expand_input(b"key", context, suite.n_k) + b"\x01"
         self._nonce_info = labelled.expand_input(b"base_nonce", context, suite.n_n) + b"\x01"
-        self._exporter_info = labelled.expand_input(b"exp", context, DIGEST_SIZE) + b"\x01"
+        self._exporter_info = labelled.expand_input(b"exp", context, labelled.hkdf.size) + b"\x01"
 
     def derive(self, shared_secret: bytes) -> Secrets:
         """Return the secrets of the context that `shared_secret` (32 bytes) opens."""
-        mac = HmacSha256(hmac_sha256(shared_secret, self._secret_input))
+        mac = self._hkdf.keyed(self._hkdf.extract(shared_secret, self._secret_input))
         key = mac.digest(self._key_info)[: self._n_k]
         base_nonce = mac.digest(self._nonce_info)[: self._n_n]
         return Secrets(cipher(self._aead, key), base_nonce, mac.digest(self._exporter_info))

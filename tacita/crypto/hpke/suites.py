@@ -36,6 +36,8 @@ class Kdf(IntEnum):
     """Key derivation functions, by code point."""
 
     HKDF_SHA256 = 0x0001
+    HKDF_SHA384 = 0x0002
+    HKDF_SHA512 = 0x0003
 
 
 class Aead(IntEnum):
