@@ -12,8 +12,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from relay.config import MirrorLimits
-from relay.document import Document, lifetime
+from relay.document import Copy
 from relay.errors import DocumentUnavailable
+from tacita.net.documents import Document, lifetime
 from tacita.net.upstream import (
     Upstream,
     UpstreamError,
@@ -60,16 +61,16 @@ class Mirror:
         self._count = count
         self._report = report
         self._clock = clock
-        self._document: Document | None = None
+        self._copy: Copy | None = None
         self._result = ""
         self._failures = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a GET or HEAD. Raises `DocumentUnavailable`."""
-        document, now = self._document, self._clock()
-        if document is None or now - document.fetched_at > self._limits.stale_seconds:
+        copy, now = self._copy, self._clock()
+        if copy is None or now - copy.fetched_at > self._limits.stale_seconds:
             raise DocumentUnavailable("The relay has no present copy of this document; try again later.")
-        return document.answer(request, now)
+        return copy.answer(request, now)
 
     async def keep(self) -> None:
         """Fetch and refresh until cancelled."""
@@ -81,7 +82,7 @@ class Mirror:
     async def refresh(self) -> float:
         """Look at the origin once; return the seconds to wait before the next look."""
         try:
-            self._document = await self._fetch()
+            self._copy = await self._fetch()
         except FetchFailed as failure:
             self._note(failure.result)
             self._failures += 1
@@ -90,7 +91,7 @@ class Mirror:
         self._note("fetched")
         self._failures = 0
         # At half of its life, so that clients are not given a document that is about to expire.
-        half = (self._document.expires_at - self._document.fetched_at) / 2
+        half = self._copy.document.max_age / 2
         return min(max(half, self._limits.refresh_min_seconds), self._limits.refresh_max_seconds)
 
     def _note(self, result: str) -> None:
@@ -99,7 +100,7 @@ class Mirror:
             self._result = result
             self._report(result)
 
-    async def _fetch(self) -> Document:
+    async def _fetch(self) -> Copy:
         # Counted from before the request: the copy is at least as old as that says.
         asked_at = self._clock()
         try:
@@ -122,7 +123,7 @@ class Mirror:
         if not body:
             raise FetchFailed("length")
         fresh = lifetime(answer.value("Cache-Control"), answer.value("Age"))
-        return Document.of(self._media_type, bytes(body), fetched_at=asked_at, lifetime=fresh)
+        return Copy(Document(bytes(body), self._media_type, fresh), asked_at)
 
     def _check(self, answer: UpstreamResponse) -> None:
         """Raise `FetchFailed` unless this is the head of a good answer."""

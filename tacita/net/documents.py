@@ -19,12 +19,13 @@ from tacita.net.tls import client_context
 from tacita.net.upstream import Upstream, UpstreamResponse, UpstreamTimeout
 from tacita.net.urls import split
 
-__all__ = ["MAX_DOCUMENT", "Document", "DocumentRefused", "DocumentTooLong", "fetch"]
+__all__ = ["MAX_DOCUMENT", "Document", "DocumentRefused", "DocumentTooLong", "fetch", "lifetime"]
 
 MAX_DOCUMENT = 65_536
 """Bytes. A directory of a hundred 2048-bit keys has 45,000."""
 
-_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])")
+_MAX_AGE = re.compile(r'max-age="?(\d{1,9})"?\Z')
+_NOT_TO_BE_KEPT = {"no-store", "no-cache", "private"}
 
 
 class DocumentRefused(TacitaError):
@@ -108,7 +109,7 @@ async def fetch(
 
 
 async def _read(response: UpstreamResponse, media_type: str, known: Document | None) -> Document:
-    max_age = _max_age(response.value("Cache-Control"))
+    max_age = lifetime(response.value("Cache-Control"), response.value("Age"))
     if response.status == 304 and known is not None:
         return Document(known.body, known.media_type, max_age)
     if response.status != 200 or response.media_type != media_type or response.value("Content-Encoding"):
@@ -121,6 +122,11 @@ async def _read(response: UpstreamResponse, media_type: str, known: Document | N
     return Document(bytes(body), media_type, max_age)
 
 
-def _max_age(cache_control: str) -> int:
-    found = _MAX_AGE.search(cache_control.lower())
-    return int(found[1]) if found else 0
+def lifetime(cache_control: str, age: str) -> int:
+    """Return for how many seconds an answer with these two fields is fresh: 0 where it does not say."""
+    directives = [directive.strip().lower() for directive in cache_control.split(",")]
+    if not _NOT_TO_BE_KEPT.isdisjoint(directives):
+        return 0
+    ages = [int(match[1]) for directive in directives if (match := _MAX_AGE.match(directive))]
+    spent = int(age) if age.isascii() and age.isdigit() and len(age) <= 10 else 0
+    return max(0, min(ages, default=0) - spent)

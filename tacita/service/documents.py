@@ -11,7 +11,7 @@ __all__ = ["respond", "serve_document"]
 
 def respond(request: web.Request, document: Document) -> web.Response:
     """Return the answer to a GET or HEAD of `document` (RFC 9110, Section 13.1.2)."""
-    fields = {"ETag": document.etag, "Cache-Control": f"public, max-age={document.max_age}"}
+    fields = {"ETag": document.etag, "Cache-Control": f"public, max-age={document.max_age}, no-transform"}
     if any(known.value in {document.tag, "*"} for known in request.if_none_match or ()):
         return web.Response(status=304, headers=fields)
     fields["Content-Type"] = document.media_type

@@ -43,7 +43,7 @@ async def test_both_are_served_alike_to_everybody_and_304_to_whoever_has_them(ga
         assert body == other
         assert {**named, "date": ""} == {**fields(again), "date": ""}
         assert named["content-type"] == kind
-        assert named["cache-control"] == "public, max-age=3600"
+        assert named["cache-control"] == "public, max-age=3600, no-transform"
         assert set(named) == {
             "etag", "content-digest", "cache-control", "content-type", "content-length", "date",
         }  # fmt: skip

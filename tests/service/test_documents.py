@@ -31,7 +31,7 @@ async def test_everybody_gets_the_same(client: Client) -> None:
     assert seen[0] == seen[1] == seen[2]
     assert seen[0] == {
         "etag": DOCUMENT.etag,
-        "cache-control": "public, max-age=60",
+        "cache-control": "public, max-age=60, no-transform",
         "content-type": "application/ohttp-keys",
         "content-digest": DOCUMENT.content_digest,
         "content-length": "8",
@@ -54,7 +54,7 @@ async def test_who_has_it_is_told_so(client: Client, tags: str) -> None:
         assert response.status == 304
         assert await response.read() == b""
         assert response.headers["ETag"] == DOCUMENT.etag
-        assert response.headers["Cache-Control"] == "public, max-age=60"
+        assert response.headers["Cache-Control"] == "public, max-age=60, no-transform"
 
 
 @pytest.mark.parametrize("tags", ["", '"x"', DOCUMENT.tag, DOCUMENT.etag.upper(), '"', ",,"])
