@@ -122,6 +122,15 @@ async def _read(response: UpstreamResponse) -> bytes:
     return bytes(body)
 
 
+def _when(response: UpstreamResponse) -> str:
+    """Say what Retry-After says (RFC 9110, Section 10.2.3), as far as it is a number of seconds."""
+    seconds = response.value("Retry-After")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 7):
+        return "later"
+    minutes = -(-int(seconds) // 60)
+    return f"in {minutes} min" if minutes < 120 else f"in {minutes // 60} h"
+
+
 def _require_granted(response: UpstreamResponse) -> None:
     if response.status in {200, 206} and response.media_type == batch.RESPONSE_MEDIA_TYPE:
         return
@@ -129,7 +138,7 @@ def _require_granted(response: UpstreamResponse) -> None:
         case 401 | 403:
             raise CredentialRefused("The issuer does not know this account; check the credential file.")
         case 429:
-            raise QuotaUsedUp("The account has had all its tokens for this period; wait until the next one.")
+            raise QuotaUsedUp(f"The account has had its tokens for now; ask again {_when(response)}.")
         case 422:
             raise IssuanceRefused("The issuer has turned its keys over, or gives no batch of this size.")
         case 502 | 503 | 504:
