@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check format lint types floors test bench lock clean
+.PHONY: help demo up check format lint types floors test bench soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,9 +37,12 @@ test: $(READY) ## all tests, warnings as errors, with a real Redis and the real 
 	@deploy/need-packages
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-bench: $(READY) ## CPU time per request of relay and gateway, side by side with what they stand on
+bench: $(READY) ## what relay, gateway and issuer cost, side by side with what they stand on
 	@deploy/need-packages
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+soak: $(READY) ## a million tokens from one issuer, whose memory has to stay where it is
+	$(BIN)/python -m bench.soak $(SOAK_ARGS)
 
 lock: $(READY) ## write constraints.txt anew from what is installed
 	$(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sort -f > constraints.txt

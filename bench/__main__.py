@@ -1,4 +1,4 @@
-"""`python -m bench`: CPU microseconds for each request of relay and gateway.
+"""`python -m bench`: CPU microseconds for each request of relay and gateway, signatures of the issuer.
 
 Each figure is the median of several rounds against a real role process on loopback; the
 load and whatever stands behind the process run elsewhere and are not counted. Machines
@@ -23,6 +23,7 @@ from bench.gateway import gateway
 from bench.load import drive
 from bench.redis import redis
 from bench.relay import messages, plain_proxy, relay
+from bench.signing import report
 
 CONNECTIONS = 32
 
@@ -39,14 +40,21 @@ class Row:
 def main() -> int:
     """Measure and print every row; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="CPU per request of relay and gateway."
+        prog="python -m bench", description="CPU per request of relay and gateway, speed of the issuer."
+    )
+    parser.add_argument(
+        "part", nargs="?", choices=("all", "requests", "issuer"), default="all", help="what to measure"
     )
     parser.add_argument("--short", action="store_true", help="few requests: that it works, not what it costs")
     options = parser.parse_args()
     rounds, requests = (2, 200) if options.short else (5, 3_000)
-    print(f"{platform.machine()}, CPython {platform.python_version()}, {CONNECTIONS} connections, ", end="")
-    print(f"{rounds} rounds of {requests} requests\n\n{'':40}  µs CPU/request")
-    uvloop.run(_run(rounds, requests))
+    print(f"{platform.machine()}, CPython {platform.python_version()}")
+    if options.part != "issuer":
+        print(f"{CONNECTIONS} connections, {rounds} rounds of {requests} requests")
+        print(f"\n{'':40}  µs CPU/request")
+        uvloop.run(_run(rounds, requests))
+    if options.part != "requests":
+        uvloop.run(report(short=options.short))
     return 0
 
 

@@ -1,7 +1,6 @@
 """The issuer's routes and wiring."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
@@ -12,13 +11,18 @@ from issuer.attesters.choice import attester_of
 from issuer.config import IssuerConfig
 from issuer.directory import WELL_KNOWN, DirectoryEndpoint
 from issuer.issuance import Issuance
-from issuer.keys import IssuerKeys, KeySource
+from issuer.keys import IssuerKeys, KeySource, fixed
+from issuer.limits import Limits
 from issuer.meters import Meters
-from issuer.quota import Quota, load_hash_key
+from issuer.quota import Quota
+from issuer.quota.choice import open_quota
+from issuer.signers.choice import open_engine
 from issuer.token_requests import PATH, TokenRequestEndpoint, longest_body
 from issuer.turnover import EVENTS as TURNOVER_EVENTS
 from issuer.turnover import Turnover
 from tacita.errors import TacitaError
+from tacita.privacypass.extensions import ExpirationPolicy
+from tacita.privacypass.issuing import IssuingKeys
 from tacita.service import problems
 from tacita.service.logs import Logger, Value
 from tacita.service.metrics import Metrics
@@ -40,17 +44,24 @@ _FORGET_SECONDS = 60.0
 async def build(config: IssuerConfig) -> Service:
     """Return the issuer of `config`. Raises `TacitaError` where its files or the clock cannot be used."""
     log = Logger("issuer", EVENTS)
-    keys = IssuerKeys.of(config.keys)
+    engine = open_engine(config.signer)
+    keys = IssuerKeys.of(config.keys, kinds=engine.kinds)
     fatal = asyncio.get_running_loop().create_future()
     turnover = Turnover(keys, log, fatal)
     turnover.begin(may_begin=config.keys.create_key)
     attester = attester_of(config.attester, config.tiers)
-    quota = Quota(config.quota.database, load_hash_key(config.quota.hash_key), config.quota.period_seconds)
-    await quota.check()
+    quota = await open_quota(config.quota)
     metrics = Metrics("issuer")
     readiness = Readiness(["attester", "keys", "quota"])
     app = create_app(
-        config, keys=keys.present, attester=attester, quota=quota, meters=Meters(metrics), log=log
+        config.public_url,
+        keys=keys.present,
+        attester=attester,
+        quota=quota,
+        limits=config.limits,
+        expiration=config.expiration.policy,
+        meters=Meters(metrics),
+        log=log,
     )
     checks = {"attester": attester.check, "keys": turnover.check, "quota": quota.check}
 
@@ -65,6 +76,12 @@ async def build(config: IssuerConfig) -> Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def signing(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        engine.close()
+
+    # Closed in reverse order: whoever still signs does so before the engine goes.
+    app.cleanup_ctx.insert(0, signing)
     app.cleanup_ctx.append(background)
     return Service(
         app,
@@ -81,34 +98,46 @@ async def build(config: IssuerConfig) -> Service:
 
 
 def create_app(
-    config: IssuerConfig,
+    public_url: str,
     *,
-    keys: KeySource,
+    keys: KeySource | IssuingKeys,
     attester: Attester,
     quota: Quota,
-    meters: Meters,
-    log: Logger,
+    limits: Limits | None = None,
+    expiration: ExpirationPolicy | None = None,
+    meters: Meters | None = None,
+    log: Logger | None = None,
 ) -> web.Application:
     """Return the application that issues under `keys`; closing it closes `attester` and `quota`.
 
-    `keys` is asked at each request; `issuer.keys.fixed` makes a source of keys that do not turn over.
+    It serves by itself or mounted in another (docs/issuer.md, Embedding). Clients reach it under
+    `public_url`: an origin, and the prefix it is mounted at, if any. `keys` that turn over are given
+    as a function that is asked at each request. `expiration` is what type 0xDA7A may ask for;
+    without it that type is not granted. `meters` and `log` default to metrics that nobody collects and to
+    standard error.
     """
+    limits = limits or Limits()
+    meters = meters or Meters(Metrics("issuer"))
+    log = log or Logger("issuer", EVENTS)
+    source = fixed(keys) if isinstance(keys, IssuingKeys) else keys
     issuance = Issuance(
-        keys,
+        source,
         quota,
-        max_batch=config.max_batch,
-        threads=os.cpu_count() or 1,
+        max_batch=limits.max_batch,
+        threads=limits.threads,
+        max_waiting=limits.max_waiting,
+        expiration=expiration,
         signing=meters.signing.observe,
     )
     tokens = TokenRequestEndpoint(
         attester,
         issuance,
         meters,
-        max_body=longest_body(config.max_batch),
-        max_pending=config.max_pending,
-        body_seconds=config.body_seconds,
+        max_body=longest_body(limits.max_batch),
+        max_pending=limits.max_pending,
+        body_seconds=limits.body_seconds,
     )
-    directory = DirectoryEndpoint(keys, config.public_url, config.directory_max_age_seconds)
+    directory = DirectoryEndpoint(source, public_url, limits.directory_max_age_seconds)
 
     async def resources(_app: web.Application) -> AsyncIterator[None]:
         async with attester, quota, issuance:

@@ -33,7 +33,10 @@ __all__ = ["EPILOG", "NAMES", "main"]
 NAMES = ("account", "invite", "key")
 """The first word of a command line that is not the service's."""
 
-EPILOG = "Commands: account add|list|remove, invite create, key list|rotate|check. Each has its own --help."
+EPILOG = (
+    "Commands: account add|list|remove, invite create, key list|rotate|check. Each has its own --help. "
+    "--engines prints which signing engines this machine has and how fast they are."
+)
 
 
 def main(arguments: Sequence[str]) -> int:

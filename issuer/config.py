@@ -6,10 +6,16 @@ import msgspec
 
 from issuer.attesters.config import AttesterConfig, MutualTlsConfig
 from issuer.key_types import KEY_TYPES
+from issuer.limits import Limits
+from issuer.signers.config import SignerConfig
+from issuer.tiers import Allowance, tier_of
 from tacita.crypto.keyring import Schedule
+from tacita.privacypass.extensions import ExpirationPolicy
 from tacita.service.config import Listen, Struct, origin_of
 
-__all__ = ["MAX_TIERS", "IssuerConfig", "KeysConfig", "QuotaConfig"]
+__all__ = ["MAX_TIERS", "ExpirationConfig", "IssuerConfig", "KeysConfig", "QuotaConfig"]
+
+DAY_SECONDS = 86_400
 
 MAX_TIERS = 4
 """Every tier is an anonymity set of its own; many of them single people out."""
@@ -47,16 +53,45 @@ class KeysConfig(Struct, frozen=True):
 
 
 class QuotaConfig(Struct, frozen=True):
-    """How tokens are counted: the database, the key of the hashes in it (32 bytes), the period."""
+    """How tokens are counted: where, the key of the hashes there (32 bytes), the period."""
 
-    database: Path
     hash_key: Path
-    period_seconds: int = 86_400
+    """Made at the first start. Several issuers with one quota need the same file."""
+    database: Path | None = None
+    """An SQLite file, for the issuers of one machine."""
+    redis: str | None = None
+    """A Redis, for issuers on several machines."""
+    redis_password: Path | None = None
+    redis_authority: Path | None = None
+    """The roots (PEM) that its TLS certificate hangs on, instead of the system's."""
+    accept_replicas: bool = False
+    period_seconds: int = DAY_SECONDS
 
     def __post_init__(self) -> None:
-        """Refuse a period that has no boundary in sight."""
-        if not 1 <= self.period_seconds <= 31 * 86_400:
+        """Refuse none or both of the places, and a period that has no boundary in sight."""
+        if (self.database is None) == (self.redis is None):
+            raise ValueError("set exactly one of database and redis")
+        if self.redis is None and (self.redis_password or self.redis_authority or self.accept_replicas):
+            raise ValueError("redis_password, redis_authority and accept_replicas go with redis")
+        if not 1 <= self.period_seconds <= 31 * DAY_SECONDS:
             raise ValueError("a period is between one second and 31 days")
+
+
+class ExpirationConfig(Struct, frozen=True):
+    """Which expiry tokens of type 0xDA7A may have: a multiple of the precision, at most so far ahead."""
+
+    precision_seconds: int = 3600
+    lifetime_seconds: int = DAY_SECONDS
+
+    def __post_init__(self) -> None:
+        """Refuse a lifetime in which no token could be had."""
+        if not 1 <= self.precision_seconds <= self.lifetime_seconds:
+            raise ValueError("lifetime_seconds is at least precision_seconds, which is at least 1")
+
+    @property
+    def policy(self) -> ExpirationPolicy:
+        """The rule that clients and the issuer share."""
+        return ExpirationPolicy(self.precision_seconds, self.lifetime_seconds)
 
 
 class IssuerConfig(Struct, frozen=True):
@@ -70,8 +105,11 @@ class IssuerConfig(Struct, frozen=True):
     quota: QuotaConfig
     attester: AttesterConfig
     """Who may have tokens; its `kind` says how that is decided."""
-    tiers: dict[str, int] = msgspec.field(default_factory=dict)
-    """Tokens per period for each kind of account."""
+    tiers: dict[str, Allowance] = msgspec.field(default_factory=dict)
+    """What each kind of account may have: tokens per period, or a table of limits."""
+    expiration: ExpirationConfig = ExpirationConfig()
+    signer: SignerConfig = SignerConfig()
+    """What signs for token type 0x0002."""
     max_batch: int = 100
     max_pending: int = 256
     """Requests under way, from the credential to the answer, before others are asked to come back."""
@@ -86,9 +124,28 @@ class IssuerConfig(Struct, frozen=True):
             raise ValueError(f"there are at most {MAX_TIERS} tiers")
         if isinstance(self.attester, MutualTlsConfig) and self.listen.tls_client_authority is None:
             raise ValueError("the attester mtls wants listen.tls_client_authority")
-        if min(*self.tiers.values(), self.max_batch, self.max_pending) < 1:
-            raise ValueError("a quota, max_batch and max_pending are at least 1")
+        if min(self.max_batch, self.max_pending) < 1:
+            raise ValueError("max_batch and max_pending are at least 1")
+        if "partially-blind-rsa" in self.keys.types and (
+            self.expiration.lifetime_seconds > self.keys.period_seconds
+        ):
+            raise ValueError("lifetime_seconds is at most period_seconds: no token outlives its key")
         if self.max_batch > 10_000:
             raise ValueError("max_batch is at most 10000")
+        for tier in map(tier_of, self.tiers.values()):
+            if tier.burst is not None and tier.burst < self.max_batch:
+                raise ValueError("a burst is at least max_batch: a larger batch would never be granted")
+            if tier.per_day is not None and self.quota.period_seconds <= DAY_SECONDS:
+                raise ValueError("per_day is for quotas whose period is longer than a day")
         if origin_of(self.public_url) != self.public_url:
             raise ValueError("public_url is an origin, scheme://host or scheme://host:port, no default port")
+
+    @property
+    def limits(self) -> Limits:
+        """What a process of this issuer takes at a time."""
+        return Limits(
+            max_batch=self.max_batch,
+            max_pending=self.max_pending,
+            body_seconds=self.body_seconds,
+            directory_max_age_seconds=self.directory_max_age_seconds,
+        )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import ClassVar
 
-from issuer.period import Period
+from issuer.period import Period, utc_text
 from tacita.errors import LimitExceeded, TacitaError
 
 __all__ = [
@@ -22,6 +22,9 @@ __all__ = [
     "CredentialRefused",
     "IssuerError",
     "KeysUnavailable",
+    "LimitReached",
+    "OverBurst",
+    "OverDailyLimit",
     "OverQuota",
     "QuotaUnavailable",
     "QuotaUsedUp",
@@ -29,6 +32,7 @@ __all__ = [
     "RequestTooLong",
     "RequestTooSlow",
     "SignerFailed",
+    "SignerGone",
     "TooManyRepeats",
 ]
 
@@ -97,25 +101,72 @@ class AttesterUnavailable(IssuerError):
         super().__init__("The issuer cannot check credentials at present; try again later.")
 
 
-class OverQuota(IssuerError):
-    """The account has fewer tokens left in this period than it asks for.
+class LimitReached(IssuerError):
+    """The account asks for more tokens than one of its limits leaves until that limit frees up.
 
-    `fields` has Retry-After (seconds until the period ends) and RateLimit
-    (draft-ietf-httpapi-ratelimit-headers: how many tokens are left until then).
+    `fields` has Retry-After (seconds until then) and RateLimit (draft-ietf-httpapi-ratelimit-headers:
+    which limit it was, and how many tokens are left of it until then). The problem type says which, too;
+    those of our own are names, and nothing is served under them.
     """
 
     status = 429
-    problem_type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
     clause = "RFC 6585, Section 4"
+    policy: ClassVar[str] = "tokens"
+    """The name of the limit in RateLimit."""
+
+    def __init__(self, sentence: str, frees: float, now: float, left: int) -> None:
+        super().__init__(sentence)
+        self.left = left
+        wait = max(1, ceil(frees - now))
+        self.fields = {"Retry-After": str(wait), "RateLimit": f'"{self.policy}";r={left};t={wait}'}
+
+
+class OverQuota(LimitReached):
+    """The account has fewer tokens left in this period than it asks for."""
+
+    problem_type = "https://iana.org/assignments/http-problem-types#quota-exceeded"
     result = "over_quota"
 
     def __init__(self, period: Period, now: float, left: int) -> None:
         super().__init__(
-            f"Fewer tokens are left in this period than were asked for; the next begins at {period.end_text}."
+            "Fewer tokens are left in this period than were asked for; "
+            f"the next begins at {period.end_text}.",
+            period.end,
+            now,
+            left,
         )
-        self.left = left
-        wait = max(1, ceil(period.end - now))
-        self.fields = {"Retry-After": str(wait), "RateLimit": f'"tokens";r={left};t={wait}'}
+
+
+class OverDailyLimit(LimitReached):
+    """The account has fewer tokens left on this day than it asks for. `frees` is when that changes."""
+
+    problem_type = "https://tacita.invalid/problems/over-daily-limit"
+    result = "over_daily_limit"
+    policy = "day"
+
+    def __init__(self, frees: float, now: float, left: int) -> None:
+        super().__init__(
+            f"Fewer tokens are left for today than were asked for; there are new ones at {utc_text(frees)}.",
+            frees,
+            now,
+            left,
+        )
+
+
+class OverBurst(LimitReached):
+    """The account may not have that many tokens at once. `frees` is when it may."""
+
+    problem_type = "https://tacita.invalid/problems/over-burst"
+    result = "over_burst"
+    policy = "burst"
+
+    def __init__(self, frees: float, now: float, left: int) -> None:
+        super().__init__(
+            f"So many tokens are not given at once; ask for fewer, or again at {utc_text(frees)}.",
+            frees,
+            now,
+            left,
+        )
 
 
 class QuotaUsedUp(IssuerError):
@@ -143,7 +194,7 @@ class TooManyRepeats(IssuerError):
 
 
 class QuotaUnavailable(IssuerError):
-    """The quota database cannot be read or written; no token is issued without it."""
+    """The quota cannot be read or written; no token is issued without it."""
 
     status = 503
     result = "quota_down"
@@ -182,6 +233,17 @@ class SignerFailed(IssuerError):
 
     def __init__(self) -> None:
         super().__init__("The issuer cannot sign at present; try again later.")
+
+
+class SignerGone(IssuerError):
+    """The device that holds the key does not answer; nothing has left and the account was not charged."""
+
+    status = 503
+    result = "signer_gone"
+    fields: Mapping[str, str] = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__("The issuer cannot reach its keys at present; try again later.")
 
 
 class Busy(IssuerError):

@@ -19,6 +19,7 @@ from issuer.config import IssuerConfig
 from issuer.key_folder import KeyName
 from issuer.key_report import KeyEntry, entries, findings
 from issuer.keys import IssuerKeys
+from issuer.signers.choice import open_engine
 
 __all__ = ["add_commands"]
 
@@ -55,7 +56,8 @@ def add_commands(
 
 
 def _list(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
-    listed = entries(config.keys, time.time())
+    with open_engine(config.signer) as engine:
+        listed = entries(config.keys, time.time(), kinds=engine.kinds)
     if options.json:
         return [_dump({"keys": [_fields(entry) for entry in listed]})]
     head = ("type", "epoch", "phase", "issues from", "until", "dead from", "key id")
@@ -75,8 +77,9 @@ def _list(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
 
 
 def _rotate(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
-    keys = IssuerKeys.of(config.keys, prepare=False)
-    turned = keys.replace() if options.replace else keys.turn(accept_gap=options.accept_gap)
+    with open_engine(config.signer) as engine:
+        keys = IssuerKeys.of(config.keys, kinds=engine.kinds, prepare=False)
+        turned = keys.replace() if options.replace else keys.turn(accept_gap=options.accept_gap)
     if options.json:
         made, destroyed = ([name.file for name in names] for names in (turned.made, turned.destroyed))
         return [_dump({"epoch": turned.epoch, "made": made, "destroyed": destroyed})]
@@ -84,7 +87,8 @@ def _rotate(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
 
 
 def _check(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
-    found = findings(config.keys, time.time())
+    with open_engine(config.signer) as engine:
+        found = findings(config.keys, time.time(), kinds=engine.kinds)
     options.exit_code = 1 if found else 0
     if options.json:
         listed = [{"code": finding.code, "sentence": finding.sentence} for finding in found]

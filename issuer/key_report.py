@@ -4,12 +4,12 @@ Reads and changes nothing. No secret is in a report, and what is in it of a key 
 """
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from issuer.config import KeysConfig
 from issuer.key_folder import LEFTOVER_SECONDS, Contents, KeyFolder, KeyName
-from issuer.key_types import KEY_TYPES, types_named
+from issuer.key_types import KEY_TYPES, KeyType, types_named
 from issuer.keys import tolerance
 from tacita.crypto.keyring import ClockAhead, ClockSetBack, Phase, Schedule
 from tacita.errors import TacitaError
@@ -40,15 +40,15 @@ class Finding:
     sentence: str
 
 
-def entries(config: KeysConfig, now: float) -> list[KeyEntry]:
+def entries(config: KeysConfig, now: float, *, kinds: Mapping[str, KeyType] = KEY_TYPES) -> list[KeyEntry]:
     """Return the keys in the folder as the directory has them, newest first. Raises `ConfigError`."""
     folder = KeyFolder(config.folder)
     order = list(KEY_TYPES)
     names = sorted(folder.look().keys, key=lambda name: (-name.epoch, order.index(name.type)))
-    return [_entry(folder, name, now) for name in names]
+    return [_entry(folder, name, now, kinds) for name in names]
 
 
-def findings(config: KeysConfig, now: float) -> list[Finding]:
+def findings(config: KeysConfig, now: float, *, kinds: Mapping[str, KeyType] = KEY_TYPES) -> list[Finding]:
     """Return what is wrong, if anything. Raises `ConfigError` where the folder cannot be read."""
     folder = KeyFolder(config.folder)
     contents = folder.look()
@@ -58,7 +58,7 @@ def findings(config: KeysConfig, now: float) -> list[Finding]:
         found = [Finding("period", f"{folder.path} has keys for another period_seconds; set that back.")]
     else:
         found = [*_clock(config.schedule, contents, now), *_missing(config, contents, now)]
-    listed = [_entry(folder, name, now) for name in contents.keys]
+    listed = [_entry(folder, name, now, kinds) for name in contents.keys]
     return [
         *found,
         *_modes(folder, contents),
@@ -67,9 +67,9 @@ def findings(config: KeysConfig, now: float) -> list[Finding]:
     ]
 
 
-def _entry(folder: KeyFolder, name: KeyName, now: float) -> KeyEntry:
+def _entry(folder: KeyFolder, name: KeyName, now: float, kinds: Mapping[str, KeyType]) -> KeyEntry:
     schedule = Schedule(name.period)
-    kind = KEY_TYPES[name.type]
+    kind = kinds[name.type]
     try:
         key_id = kind.load(folder.read(name)).public_key.key_id
     except TacitaError:

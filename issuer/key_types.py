@@ -1,21 +1,29 @@
 """What the issuer can have keys for: one line a token type, by the name that configuration and files use.
 
 A key file holds what `generate` made and `load` reads: PKCS#8 in PEM for RSA, the encoded scalar for
-the types on VOPRF.
+the types on VOPRF. `KEY_TYPES` signs with the fastest engine that there is; `issuer.signers.choice`
+puts others in their place.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tacita.crypto import safe_primes
+from tacita.crypto.partially_blind_keys import PartiallyBlindSigner
 from tacita.crypto.rsa_keys import KeyMalformed, RsaPrivateKey
 from tacita.crypto.signer import Signer, best_signer
-from tacita.privacypass.types import blind_rsa, voprf_p384, voprf_ristretto255
+from tacita.privacypass.types import blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
 from tacita.privacypass.types.voprf import PrivateKey
 
-__all__ = ["KEY_TYPES", "KeyType", "SigningKey", "types_named"]
+__all__ = ["BLIND_RSA", "KEY_TYPES", "Engine", "KeyType", "SigningKey", "blind_rsa_keys", "types_named"]
 
-SigningKey: TypeAlias = Signer | PrivateKey
+BLIND_RSA = "blind-rsa"
+
+Engine: TypeAlias = Callable[[RsaPrivateKey], Signer]
+"""Makes a signer of a key in memory. Raises `SigningUnavailable` where it cannot."""
+
+SigningKey: TypeAlias = Signer | PartiallyBlindSigner | PrivateKey
 """What `tacita.privacypass.issuing.IssuingKey` signs with."""
 
 
@@ -23,20 +31,32 @@ SigningKey: TypeAlias = Signer | PrivateKey
 class KeyType:
     """How keys of one token type are made and read.
 
-    `load` raises an error of the tree for content that is not such a key.
+    `load` raises an error of the tree for content that is not such a key. `discard`, where there is one,
+    destroys what a key's content only refers to; it may be called again.
     """
 
     name: str
     token_type: int
     generate: Callable[[], bytes]
     load: Callable[[bytes], SigningKey]
+    discard: Callable[[bytes], None] | None = None
 
 
-def _load_blind_rsa(content: bytes) -> Signer:
+def blind_rsa_keys(engine: Engine) -> KeyType:
+    """Return the type `BLIND_RSA` with keys in memory that `engine` signs with."""
+    return KeyType(
+        BLIND_RSA,
+        blind_rsa.TOKEN_TYPE,
+        lambda: RsaPrivateKey.generate().to_pem(),
+        lambda content: engine(_rsa_key(content)),
+    )
+
+
+def _rsa_key(content: bytes) -> RsaPrivateKey:
     private_key = RsaPrivateKey.from_pem(content)
     if private_key.public_key.modulus_size != blind_rsa.AUTHENTICATOR_LENGTH:
-        raise KeyMalformed("Token type 0x0002 has keys of 2048 bits only.")
-    return best_signer(private_key)
+        raise KeyMalformed("Token types 0x0002 and 0xDA7A have keys of 2048 bits only.")
+    return private_key
 
 
 _TYPES = (
@@ -46,12 +66,19 @@ _TYPES = (
         lambda: voprf_p384.PrivateKey.generate().to_bytes(),
         voprf_p384.PrivateKey.from_bytes,
     ),
-    KeyType("blind-rsa", blind_rsa.TOKEN_TYPE, lambda: RsaPrivateKey.generate().to_pem(), _load_blind_rsa),
+    blind_rsa_keys(best_signer),
     KeyType(
         "voprf-ristretto255",
         voprf_ristretto255.TOKEN_TYPE,
         lambda: voprf_ristretto255.PrivateKey.generate().to_bytes(),
         voprf_ristretto255.PrivateKey.from_bytes,
+    ),
+    # Safe primes take seconds to find; the key is made an epoch before it is published.
+    KeyType(
+        "partially-blind-rsa",
+        partially_blind_rsa.TOKEN_TYPE,
+        lambda: safe_primes.generate().to_pem(),
+        lambda content: PartiallyBlindSigner(_rsa_key(content)),
     ),
 )
 
@@ -59,7 +86,7 @@ KEY_TYPES: Mapping[str, KeyType] = {one.name: one for one in _TYPES}
 """By name, in the order of the token types' numbers."""
 
 
-def types_named(names: Iterable[str]) -> tuple[KeyType, ...]:
-    """Return the types with these names, in the order of `KEY_TYPES`, so that all processes have the same."""
+def types_named(names: Iterable[str], kinds: Mapping[str, KeyType] = KEY_TYPES) -> tuple[KeyType, ...]:
+    """Return those of `kinds` with these names, in the order of `KEY_TYPES`, the same for all processes."""
     wanted = set(names)
-    return tuple(one for one in _TYPES if one.name in wanted)
+    return tuple(kinds[one.name] for one in _TYPES if one.name in wanted)

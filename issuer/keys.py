@@ -89,8 +89,9 @@ def tolerance(schedule: Schedule) -> float:
 class IssuerKeys:
     """The keys in `folder` for token types `types`, turned over by `schedule`.
 
-    With `prepare`, keys are made one epoch before they are published. `clock` gives UNIX seconds,
-    `rng` numbers from 0 to 1. `turn` and `replace` are for one thread at a time; `present` for any.
+    `kinds` are all the types that the folder may hold, by name. With `prepare`, keys are made one
+    epoch before they are published. `clock` gives UNIX seconds, `rng` numbers from 0 to 1. `turn` and
+    `replace` are for one thread at a time; `present` for any.
     """
 
     def __init__(
@@ -99,12 +100,14 @@ class IssuerKeys:
         types: Sequence[KeyType],
         schedule: Schedule,
         *,
+        kinds: Mapping[str, KeyType] = KEY_TYPES,
         prepare: bool = True,
         clock: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
     ) -> None:
         self._folder = folder
         self._types = types
+        self._kinds = kinds
         self._schedule = schedule
         self._prepare = prepare
         self._clock = clock
@@ -114,9 +117,12 @@ class IssuerKeys:
         self._prepare_at = inf
 
     @classmethod
-    def of(cls, config: KeysConfig, *, prepare: bool = True) -> Self:
+    def of(
+        cls, config: KeysConfig, *, kinds: Mapping[str, KeyType] = KEY_TYPES, prepare: bool = True
+    ) -> Self:
         """Return the keys of `config`. Nothing is read or made before the first turn."""
-        return cls(KeyFolder(config.folder), types_named(config.types), config.schedule, prepare=prepare)
+        types = types_named(config.types, kinds)
+        return cls(KeyFolder(config.folder), types, config.schedule, kinds=kinds, prepare=prepare)
 
     def present(self) -> LiveKeys:
         """Return the keys of this moment. By the clock alone: no file is looked at.
@@ -168,7 +174,7 @@ class IssuerKeys:
             for name in sorted(contents.keys)
             if self._schedule.phase(name.epoch, self._schedule.start(epoch)) is Phase.DEAD
         ]
-        destroyed = tuple(name for name in dead if self._folder.destroy(name))
+        destroyed = tuple(name for name in dead if self._destroy(name))
         self._folder.sweep(contents, now)
         return Turned(epoch, made, destroyed)
 
@@ -185,12 +191,14 @@ class IssuerKeys:
         taken = self._truncated_ids()
         for name in old:
             if name.epoch < epoch:
-                self._folder.destroy(name)
+                self._destroy(name)
                 destroyed.append(name)
             else:
-                content, truncated = _draw(KEY_TYPES[name.type], taken)
+                content, truncated = _draw(self._kinds[name.type], taken)
                 taken.add(truncated)
+                reference = self._reference(name)
                 self._folder.replace(name, content)
+                self._discard(name, reference)
                 made.append(name)
         self.turn()
         return Turned(epoch, tuple(made), (*destroyed, *made))
@@ -236,11 +244,14 @@ class IssuerKeys:
             missing = next((name for name in self._due(epoch) if name not in self._loaded), None)
             if missing is None:
                 return contents, tuple(made)
-            content, _ = _draw(KEY_TYPES[missing.type], self._truncated_ids())
+            kind = self._kinds[missing.type]
+            content, _ = _draw(kind, self._truncated_ids())
             if self._folder.add(missing, content):
                 made.append(missing)
             else:
                 lost.append(missing)
+                if kind.discard is not None:
+                    kind.discard(content)
             contents = self._folder.look()
             if missing not in contents.keys:
                 # A network file system may show late what others have made.
@@ -284,10 +295,29 @@ class IssuerKeys:
     def _read(self, name: KeyName) -> SigningKey:
         content = self._folder.read(name)
         try:
-            return KEY_TYPES[name.type].load(content)
+            return self._kinds[name.type].load(content)
         except (DecodeError, CryptoError):
             path = self._folder.path / name.file
             raise ConfigError(f"{path} is not a key of its type; restore it from a copy.") from None
+
+    def _destroy(self, name: KeyName) -> bool:
+        # Before the file: nobody else knows of what it refers to.
+        self._discard(name, self._reference(name))
+        return self._folder.destroy(name)
+
+    def _reference(self, name: KeyName) -> bytes | None:
+        """Return the content of the file of a key that only refers to it; None for any other."""
+        if self._kinds[name.type].discard is None:
+            return None
+        try:
+            return self._folder.read(name)
+        except ConfigError:  # another was first
+            return None
+
+    def _discard(self, name: KeyName, reference: bytes | None) -> None:
+        discard = self._kinds[name.type].discard
+        if discard is not None and reference is not None:
+            discard(reference)
 
     def _truncated_ids(self) -> set[int]:
         return {key.public_key.key_id[-1] for _, key in self._loaded.values()}
@@ -317,6 +347,8 @@ def _draw(kind: KeyType, taken: set[int]) -> tuple[bytes, int]:
         truncated = kind.load(content).public_key.key_id[-1]
         if truncated not in taken:
             return content, truncated
+        if kind.discard is not None:
+            kind.discard(content)
     raise ConfigError(
         "There are too many keys for their truncated ids to be different; use fewer token types."
     )

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 
-__all__ = ["Period"]
+__all__ = ["Period", "utc_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +26,9 @@ class Period:
     @property
     def end_text(self) -> str:
         """The end in the form of RFC 3339, in UTC."""
-        return datetime.fromtimestamp(self.end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc_text(self.end)
+
+
+def utc_text(moment: float) -> str:
+    """Return `moment` (UNIX seconds; rounded up to a whole one) in the form of RFC 3339, in UTC."""
+    return datetime.fromtimestamp(ceil(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

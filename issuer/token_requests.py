@@ -23,11 +23,12 @@ PATH = "/token-request"
 
 _LONGEST_REQUEST = 2 + 1 + 256
 _PREFIX = 8
+_EXTENSIONS = 64  # an expiry takes 22
 
 
 def longest_body(max_batch: int) -> int:
-    """Return the bytes of the longest body: a batch of type 0x0002, the largest of the types."""
-    return _PREFIX + max_batch * _LONGEST_REQUEST
+    """Return the bytes of the longest body: a batch of type 0x0002, or one request of type 0xDA7A."""
+    return max(_PREFIX + max_batch * _LONGEST_REQUEST, _LONGEST_REQUEST + _EXTENSIONS)
 
 
 class TokenRequestEndpoint:

@@ -6,10 +6,10 @@ Both keep the promises of `tacita.privacypass.spent.SpentStore`.
 from pathlib import Path
 
 from gateway.stores.redis import RedisStore
-from gateway.stores.redis_address import SCHEMES
 from gateway.stores.sqlite import SqliteStore
 from tacita.errors import ConfigError
 from tacita.privacypass.spent import SpentStore
+from tacita.service.redis.address import SCHEMES
 
 __all__ = ["RedisStore", "SqliteStore", "open_store"]
 

@@ -10,18 +10,19 @@ what a call costs is then mostly the network, not the encoding.
 """
 
 from collections.abc import Iterable
-from hashlib import sha1
 
 from gateway.stores.calls import Call
 from tacita.privacypass.spent import MAX_RELEASES
+from tacita.service.redis.scripts import Script, ScriptCall
 
-__all__ = ["DROP_SCRIPT", "PATTERN", "SCRIPT", "SCRIPT_DIGEST", "arguments", "key_id_of"]
+__all__ = ["DROP_SCRIPT", "PATTERN", "SCRIPT", "call_of", "key_id_of"]
 
 PATTERN = b"spent:{*}:*"
 
 # A hash never lives without EXPIREAT: both are written in one script. A key that is dead by the
 # server's clock is refused, as its entry would be gone as soon as it is written.
-SCRIPT = b"""
+SCRIPT = Script(
+    b"""
 local now = tonumber(redis.call('TIME')[1])
 local answers = {}
 for i, shard in ipairs(KEYS) do
@@ -63,28 +64,27 @@ for i, shard in ipairs(KEYS) do
 end
 return table.concat(answers)
 """.replace(b"MAX_RELEASES", b"%d" % MAX_RELEASES)
+)
 
-SCRIPT_DIGEST = sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()
-
-DROP_SCRIPT = b"""
+DROP_SCRIPT = Script(b"""
 local dropped = 0
 for _, shard in ipairs(KEYS) do
   local expires = redis.call('EXPIRETIME', shard)
   if expires >= 0 and expires <= tonumber(ARGV[1]) then dropped = dropped + redis.call('UNLINK', shard) end
 end
 return dropped
-"""
+""")
 
 
-def arguments(calls: Iterable[Call]) -> list[bytes]:
-    """Return KEYS and then ARGV of `SCRIPT` for `calls`, which all are on one issuer key."""
+def call_of(calls: Iterable[Call]) -> ScriptCall:
+    """Return the call of `SCRIPT` which makes `calls`; all are on one issuer key."""
     shards, packed = [], []
     prefix = b""
     for verb, token_key_id, nonce, expires, releases in calls:
         prefix = prefix or b"spent:{%b}:" % token_key_id.hex().encode()
         shards.append(prefix + b"%02x" % nonce[0])
         packed.append(b"%b%d%b%d" % (verb.value, releases, nonce, expires))
-    return shards + packed
+    return SCRIPT.call(shards, packed)
 
 
 def key_id_of(shard: bytes) -> bytes:

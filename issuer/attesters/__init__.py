@@ -18,6 +18,8 @@ from typing import Protocol, Self
 
 from multidict import MultiMapping
 
+from issuer.tiers import Allowance
+
 __all__ = ["Account", "Attester", "Evidence"]
 
 
@@ -36,13 +38,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whoever may have tokens: an opaque `id`, and its `quota` in tokens per period.
+    """Whoever may have tokens: an opaque `id`, and its `quota`: tokens per period, or several limits.
 
     Where `until` (UNIX seconds) is given, the quota is not for a period but for all the time until then.
     """
 
     id: str = field(repr=False)
-    quota: int
+    quota: Allowance
     until: int | None = None
 
 

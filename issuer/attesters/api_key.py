@@ -16,6 +16,7 @@ from issuer.accounts import AccountRecord, AccountsFile
 from issuer.attesters import Account, Evidence
 from issuer.attesters.bearer import bearer_credential
 from issuer.errors import AttesterUnavailable, CredentialRefused
+from issuer.tiers import Allowance
 from tacita.errors import ConfigError
 from tacita.wire import base64url
 
@@ -44,7 +45,7 @@ class ApiKeyAttester:
     `tiers` maps the name of a tier to its quota in tokens per period.
     """
 
-    def __init__(self, accounts: AccountsFile, tiers: Mapping[str, int]) -> None:
+    def __init__(self, accounts: AccountsFile, tiers: Mapping[str, Allowance]) -> None:
         self._file = accounts
         self._tiers = tiers
         self._version: object = None

@@ -21,13 +21,14 @@ from issuer.attesters.invitation import InvitationAttester
 from issuer.attesters.mutual_tls import MutualTlsAttester
 from issuer.attesters.webhook import WebhookAttester
 from issuer.invitations import Invitations
+from issuer.tiers import Allowance
 from tacita.errors import ConfigError
 from tacita.net.tls import client_context
 
 __all__ = ["attester_of"]
 
 
-def attester_of(config: AttesterConfig, tiers: Mapping[str, int]) -> Attester:
+def attester_of(config: AttesterConfig, tiers: Mapping[str, Allowance]) -> Attester:
     """Return the attester of `config`; `tiers` maps the name of a tier to its quota in tokens per period.
 
     Raises:
@@ -50,7 +51,7 @@ def attester_of(config: AttesterConfig, tiers: Mapping[str, int]) -> Attester:
             assert_never(config)
 
 
-def _jwt(config: JwtConfig, tiers: Mapping[str, int]) -> Attester:
+def _jwt(config: JwtConfig, tiers: Mapping[str, Allowance]) -> Attester:
     try:
         from issuer.attesters.jwks import KeySet, fetch_key_set  # noqa: PLC0415 (an extra of its own)
         from issuer.attesters.jwt import JwtAttester  # noqa: PLC0415

@@ -21,6 +21,7 @@ from issuer.attesters.bearer import bearer_credential
 from issuer.attesters.config import JwtConfig
 from issuer.attesters.jwks import JwksKey, KeySet
 from issuer.errors import CredentialRefused
+from issuer.tiers import Allowance
 
 __all__ = ["MAX_TOKEN", "JwtAttester"]
 
@@ -46,7 +47,7 @@ class JwtAttester:
     def __init__(
         self,
         config: JwtConfig,
-        tiers: Mapping[str, int],
+        tiers: Mapping[str, Allowance],
         keys: KeySet,
         *,
         clock: Callable[[], float] = time.time,
@@ -107,7 +108,7 @@ class JwtAttester:
         # The same subject of another provider would be somebody else. ASCII, whatever is in it.
         return json.dumps(["jwt", self._config.issuer, self._config.account_claim, account])
 
-    def _quota(self, claims: Mapping[str, Any]) -> int:
+    def _quota(self, claims: Mapping[str, Any]) -> Allowance:
         tier = self._config.tier
         if self._config.tier_claim is not None:
             value = claims.get(self._config.tier_claim)

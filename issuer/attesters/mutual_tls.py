@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from issuer.attesters import Account, Evidence
 from issuer.attesters.config import MutualTlsConfig
 from issuer.errors import CertificateMissing, CertificateRefused
+from issuer.tiers import Allowance
 
 __all__ = ["MutualTlsAttester"]
 
@@ -36,7 +37,11 @@ class MutualTlsAttester:
     """Vouches for holders of certificates, all of one tier. `clock` returns UNIX seconds."""
 
     def __init__(
-        self, config: MutualTlsConfig, tiers: Mapping[str, int], *, clock: Callable[[], float] = time.time
+        self,
+        config: MutualTlsConfig,
+        tiers: Mapping[str, Allowance],
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._identity = {"key": _key, "subject": _subject, "san": _alternative_name}[config.account]
         (self._quota,) = [tiers[config.tier]] if config.tier else tiers.values()

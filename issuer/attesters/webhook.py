@@ -25,6 +25,7 @@ from issuer.attesters.answers import ask
 from issuer.attesters.cache import AccountCache
 from issuer.attesters.config import WebhookConfig
 from issuer.errors import AttesterUnavailable, Busy, CredentialMissing, CredentialRefused
+from issuer.tiers import Allowance
 from tacita.errors import ConfigError
 from tacita.net.upstream import Upstream
 from tacita.net.urls import split
@@ -53,7 +54,7 @@ class WebhookAttester:
     def __init__(
         self,
         config: WebhookConfig,
-        tiers: Mapping[str, int],
+        tiers: Mapping[str, Allowance],
         tls: SSLContext | None,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -5,6 +5,8 @@ Each message is a frame: its length in four bytes, one byte that says what it is
     issuer -> process                             process -> issuer
     SETUP   JSON: module, token, PIN file         OK
     KEY     label                                 OK  SubjectPublicKeyInfo
+    MAKE    label                                 OK
+    DESTROY label                                 OK  (when there is no such key, too)
     SIGN    label length, label, messages         OK  signatures, as long as the messages together
                                                   or FAILED, UNREACHABLE, UNUSABLE and a sentence
 
@@ -36,6 +38,8 @@ class Kind(IntEnum):
     SETUP = 1
     KEY = 2
     SIGN = 3
+    MAKE = 4
+    DESTROY = 5
     OK = 16
     FAILED = 17
     UNREACHABLE = 18

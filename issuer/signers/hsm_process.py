@@ -75,10 +75,21 @@ class HsmProcess:
             SigningUnavailable: the token does not hold exactly one RSA key that we use with it.
             SignerUnreachable: the device does not answer.
         """
-        encoded = label.encode()
-        if not 1 <= len(encoded) <= _MAX_LABEL:
-            raise SigningUnavailable("The label of a key in an HSM has between 1 and 255 bytes.")
+        encoded = _encoded(label)
         return HsmSigner(self, encoded, RsaPublicKey(self.ask(Kind.KEY, encoded)))
+
+    def generate(self, label: str) -> None:
+        """Make an RSA key of 2048 bits called `label`, which never leaves the device.
+
+        Raises:
+            SigningUnavailable: the device does not make such keys, or has one of that label.
+            SignerUnreachable: it does not answer.
+        """
+        self.ask(Kind.MAKE, _encoded(label))
+
+    def destroy(self, label: str) -> None:
+        """Destroy the key called `label`, if there is one. Raises as `generate`."""
+        self.ask(Kind.DESTROY, _encoded(label))
 
     def ask(self, kind: Kind, content: bytes) -> bytes:
         """Return the answer to one frame.
@@ -190,6 +201,13 @@ class HsmSigner:
         if len(signatures) != size * len(blinded):
             raise SigningFailed("The HSM process answered with something else than the signatures.")
         return [signatures[at : at + size] for at in range(0, len(signatures), size)]
+
+
+def _encoded(label: str) -> bytes:
+    encoded = label.encode()
+    if not 1 <= len(encoded) <= _MAX_LABEL:
+        raise SigningUnavailable("The label of a key in an HSM has between 1 and 255 bytes.")
+    return encoded
 
 
 def _unreachable() -> SignerUnreachable:

@@ -44,6 +44,13 @@ class Worker:
                 return b"".join(
                     signer.sign([messages[at : at + size] for at in range(0, len(messages), size)])
                 )
+            case Kind.MAKE if self._session is not None:
+                self._session.generate(content.decode())
+                return b""
+            case Kind.DESTROY if self._session is not None:
+                self._signers.pop(content, None)
+                self._session.destroy(content.decode())
+                return b""
             case _:
                 raise Broken
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from issuer.config import IssuerConfig
 from issuer.directory import WELL_KNOWN
 from issuer.keys import fixed
 from issuer.meters import RESULTS, Meters
-from issuer.quota import Quota
+from issuer.period import Period
+from issuer.quota.sqlite import SqliteQuota
 from issuer.token_requests import PATH, longest_body
 from tacita.privacypass.directory import IssuerDirectory
 from tacita.service.config import load
@@ -38,7 +40,7 @@ class Issuer:
     session: aiohttp.ClientSession
     folder: Path
     alice: dict[str, str]
-    quota: Quota
+    quota: SqliteQuota
     metrics: Metrics
     log: StringIO
 
@@ -59,13 +61,14 @@ def start(tmp_path: Path) -> Start:
         path.write_text(config_text(quota=quota, more=more))
         config = load(path, IssuerConfig)
         alice = add_account(tmp_path, "alice")
-        counter = Quota(config.quota.database, bytes(32), config.quota.period_seconds)
+        counter = SqliteQuota(config.quota.database, bytes(32), config.quota.period_seconds)
         metrics, stream = Metrics("issuer"), StringIO()
         app = create_app(
-            config,
+            config.public_url,
             keys=fixed(issuing_keys()),
             attester=attester_of(config.attester, config.tiers),
             quota=counter,
+            limits=config.limits,
             meters=Meters(metrics),
             log=Logger("issuer", EVENTS, stream=stream),
         )
@@ -152,7 +155,7 @@ async def test_over_quota_says_when_the_period_ends(start: Start) -> None:
         headers = issuer.alice | asked.headers
         async with issuer.session.post(PATH, data=asked.body, headers=headers) as response:
             detail = await refusal(response, 429)
-            assert issuer.quota.period().end_text in detail
+            assert Period.at(time.time(), 2_592_000).end_text in detail
             assert int(response.headers["Retry-After"]) > 0
             assert response.headers["RateLimit"].startswith('"tokens";r=3;t=')
         assert issuer.counted("over_quota") == 1
@@ -298,7 +301,7 @@ async def test_the_directory(issuer: Issuer) -> None:
     async with issuer.session.get(WELL_KNOWN) as response:
         body = await response.read()
         assert response.headers["Content-Type"] == "application/private-token-issuer-directory"
-        assert response.headers["Cache-Control"] == "public, max-age=3600"
+        assert response.headers["Cache-Control"] == "public, max-age=3600, no-transform"
         assert response.headers["ETag"] == f'"sha256-{sha256(body).hexdigest()}"'
     directory = IssuerDirectory.from_json(body)
     assert directory.issuer_request_uri == "https://issuer.example/token-request"

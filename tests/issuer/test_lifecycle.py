@@ -1,4 +1,4 @@
-"""Keys that turn over in running issuers: several processes, one folder, periods of two seconds."""
+"""Keys that turn over in running issuers: several processes, one folder, periods of four seconds."""
 
 import asyncio
 import random
@@ -26,8 +26,8 @@ from tacita.service.run import EXIT_CONFIG
 
 pytestmark = pytest.mark.e2e
 
-PERIOD = 2
-EPOCHS = 5
+PERIOD = 4
+EPOCHS = 4
 SCHEDULE = Schedule(PERIOD)
 
 

@@ -14,7 +14,8 @@ from support import processes
 from support.issuers import Asked, add_account, ask_batch, charged, config_text, made_key
 from support.ports import free_ports
 
-from issuer.quota import Quota, load_hash_key
+from issuer.quota.claims import load_hash_key
+from issuer.quota.sqlite import SqliteQuota
 from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.privacypass.token import Token
 from tacita.service.run import EXIT_CONFIG
@@ -116,7 +117,7 @@ async def test_a_start_that_cannot_work_says_why_in_one_sentence(place: Place) -
 
 async def test_a_clock_behind_the_database_is_fatal(place: Place) -> None:
     key = load_hash_key(place.folder / "quota.key")
-    async with Quota(place.folder / "quota.sqlite", key, 2_592_000, clock=lambda: 9e9) as quota:
+    async with SqliteQuota(place.folder / "quota.sqlite", key, 2_592_000, clock=lambda: 9e9) as quota:
         await quota.check()
     text = config_text(port=place.port, admin_port=place.admin_port)
     role = await processes.start("issuer", text, place.folder, admin_port=place.admin_port)

@@ -1,16 +1,18 @@
 """The pure core of the issuer: what is refused before anything is charged, and what comes back."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import rsa, vectors
+from support import partially_blind, rsa, vectors
+from support.clocks import Clock
 
-from tacita.crypto.rsa_keys import RsaPrivateKey
-from tacita.crypto.signer import SigningFailed, best_signer
+from tacita.crypto.rsa_keys import RsaPrivateKey, RsaPublicKey
+from tacita.crypto.signer import SignerUnreachable, SigningFailed, best_signer
 from tacita.errors import TacitaError
 from tacita.privacypass import amortized, batch, issuing
 from tacita.privacypass.amortized import AmortizedBatchTokenResponse
@@ -19,15 +21,17 @@ from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.errors import (
     BatchMalformed,
     BatchTooLarge,
+    ExtensionsRefused,
     KeysCollide,
     NothingIssued,
     RequestMalformed,
     UnknownTokenKey,
     UnsupportedMediaType,
 )
-from tacita.privacypass.issuing import IssuingKey, IssuingKeys
+from tacita.privacypass.extensions import ExpirationPolicy, ExpirationTimestamp, Extension, Extensions
+from tacita.privacypass.issuing import IssuingKey, IssuingKeys, TokenRequests
 from tacita.privacypass.token import Token
-from tacita.privacypass.types import blind_rsa, voprf_p384, voprf_ristretto255
+from tacita.privacypass.types import blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
 from tacita.privacypass.types.blind_rsa import Pending, TokenResponse
 from tacita.privacypass.types.voprf import PrivateKey
 
@@ -412,7 +416,207 @@ def test_batches_of_other_implementations(
     assert kinds == expected_kinds
 
 
-@given(media_type=st.sampled_from([SINGLE, BATCH, AMORTIZED]), body=st.binary(max_size=300))
+class TestExpiring:
+    """Type 0xDA7A: what may be asked for, and that it comes alone."""
+
+    NOW = 1_700_000_123.0
+    POLICY = ExpirationPolicy(precision=3600, lifetime=86_400)
+    CHALLENGE = TokenChallenge(0xDA7A, "issuer.example")
+
+    @pytest.fixture
+    def keys(self) -> IssuingKeys:
+        return IssuingKeys([IssuingKey(partially_blind.signer(), 0, may_issue=True)])
+
+    def ask(self, extensions: Extensions) -> tuple[bytes, partially_blind_rsa.Pending]:
+        key = partially_blind.signer().public_key
+        request, pending = partially_blind_rsa.request(self.CHALLENGE.encode(), key, extensions)
+        return request.encode(), pending
+
+    def parse(self, body: bytes, keys: IssuingKeys, *, media_type: str = SINGLE) -> TokenRequests:
+        return issuing.parse(
+            media_type, body, keys, max_batch=3, expiration=self.POLICY, clock=Clock(self.NOW)
+        )
+
+    def test_what_is_published_of_its_key(self, keys: IssuingKeys) -> None:
+        (one,) = keys
+        key = partially_blind.signer().public_key
+        assert (one.token_type, one.public_key, one.key_id) == (0xDA7A, key.spki, key.key_id)
+
+    def test_one_token(self, keys: IssuingKeys) -> None:
+        extensions = self.POLICY.choose(self.NOW)
+        body, pending = self.ask(extensions)
+        requests = self.parse(body, keys)
+        assert (requests.count, requests.batched) == (1, False)
+        answer = issuing.issue(requests, keys)
+        assert (answer.status, answer.media_type) == (200, issuing.RESPONSE_MEDIA_TYPE)
+        response = partially_blind_rsa.TokenResponse.decode(answer.body)
+        token = partially_blind_rsa.finalize(pending, response)
+        key = partially_blind.signer().public_key
+        partially_blind_rsa.verify(token, key, self.CHALLENGE.digest(), extensions)
+
+    @pytest.mark.parametrize(
+        "extensions",
+        [
+            Extensions(),
+            Extensions((Extension(7, b"me"),)),
+            Extensions((*POLICY.choose(NOW).extensions, Extension(7, b"me"))),
+            POLICY.choose(NOW + 7200),
+            POLICY.choose(NOW - 90_000),
+            ExpirationPolicy(60, 86_400).choose(NOW),
+            Extensions((Extension(1, b"not an expiry"),)),
+            Extensions((ExpirationTimestamp(1, 1 << 63).extension(),)),
+        ],
+    )
+    def test_extensions_that_are_not_signed(self, keys: IssuingKeys, extensions: Extensions) -> None:
+        with pytest.raises(ExtensionsRefused) as caught:
+            self.parse(self.ask(extensions)[0], keys)
+        assert caught.value.status == 400
+
+    def test_nothing_without_a_policy(self, keys: IssuingKeys) -> None:
+        body, _ = self.ask(self.POLICY.choose(self.NOW))
+        with pytest.raises(ExtensionsRefused):
+            issuing.parse(SINGLE, body, keys, max_batch=1)
+
+    def test_malformed(self, keys: IssuingKeys) -> None:
+        body, _ = self.ask(self.POLICY.choose(self.NOW))
+        for wrong in (body[:259], body[:-1], body + b"\0", body[:3] + bytes(256) + body[259:]):
+            with pytest.raises(RequestMalformed) as caught:
+                self.parse(wrong, keys)
+            assert caught.value.status == 422
+
+    def test_the_key_of_another_type(self, keys: IssuingKeys) -> None:
+        body, _ = self.ask(self.POLICY.choose(self.NOW))
+        with pytest.raises(UnknownTokenKey):
+            self.parse(b"\0\2" + body[2:259], keys)
+        with pytest.raises(UnknownTokenKey):
+            self.parse(body, IssuingKeys([key(0)]))
+
+    def test_never_in_a_batch(self, keys: IssuingKeys) -> None:
+        body, _ = self.ask(self.POLICY.choose(self.NOW))
+        whole = (0x4000 | len(body)).to_bytes(2, "big") + body
+        for media_type in (BATCH, AMORTIZED):
+            with pytest.raises(BatchMalformed) as caught:
+                self.parse(whole, keys, media_type=media_type)
+            assert caught.value.status == 422
+
+
+class Recorder:
+    """A signer that keeps what it was asked for, and fails at `poison` or altogether."""
+
+    def __init__(self, *, poison: bytes = b"", gone: bool = False) -> None:
+        self._signer = best_signer(rsa.private_key(numbers()[0]))
+        self.calls: list[int] = []
+        self.poison = poison
+        self.gone = gone
+
+    @property
+    def public_key(self) -> RsaPublicKey:
+        return self._signer.public_key
+
+    @property
+    def modulus_size(self) -> int:
+        return self._signer.modulus_size
+
+    def sign(self, blinded: Sequence[bytes]) -> list[bytes]:
+        self.calls.append(len(blinded))
+        if self.gone:
+            raise SignerUnreachable("It is gone.")
+        if self.poison in blinded:
+            raise SigningFailed("It came out wrong.")
+        return self._signer.sign(blinded)
+
+
+class TestTogether:
+    """Several bodies in one call of the signer."""
+
+    def parsed(self, keys: IssuingKeys) -> tuple[list[TokenRequests], list[list[Pending]], bytes]:
+        """Return a batch of two, one alone, and a batch of three, and the message of the one alone."""
+        bodies: list[TokenRequests] = []
+        pending: list[list[Pending]] = []
+        for count in (2, 1, 3):
+            asked = [ask() for _ in range(count)]
+            body = asked[0][0]
+            if count > 1:
+                body = GenericBatchTokenRequest(tuple(one for one, _ in asked)).encode()
+            bodies.append(issuing.parse(BATCH if count > 1 else SINGLE, body, keys, max_batch=3))
+            pending.append([each for _, each in asked])
+            if count == 1:
+                alone = body[3:]
+        return bodies, pending, alone
+
+    def check(self, outcome: issuing.TokenResponses | TacitaError, pending: list[Pending]) -> None:
+        assert isinstance(outcome, issuing.TokenResponses)
+        if outcome.media_type == issuing.RESPONSE_MEDIA_TYPE:
+            found = [outcome.body]
+        else:
+            answers = GenericBatchTokenResponse.decode(outcome.body, limit=3).token_responses
+            found = [one.token_response for one in answers if one is not None]
+        for each, one in zip(pending, found, strict=True):
+            blind_rsa.finalize(each, TokenResponse.decode(one))
+
+    def test_one_call_and_everybody_has_their_own(self) -> None:
+        signer = Recorder()
+        keys = IssuingKeys([IssuingKey(signer, 0, True)])
+        bodies, pending, _ = self.parsed(keys)
+        outcomes = issuing.issue_all(bodies, keys)
+        assert signer.calls == [6]
+        for outcome, mine in zip(outcomes, pending, strict=True):
+            self.check(outcome, mine)
+
+    def test_a_failure_is_of_those_whose_signature_fails(self) -> None:
+        signer = Recorder()
+        keys = IssuingKeys([IssuingKey(signer, 0, True)])
+        bodies, pending, signer.poison = self.parsed(keys)
+        outcomes = issuing.issue_all(bodies, keys)
+        assert signer.calls == [6, 2, 1, 3]
+        assert isinstance(outcomes[1], SigningFailed)
+        self.check(outcomes[0], pending[0])
+        self.check(outcomes[2], pending[2])
+
+    def test_a_device_that_is_gone_is_asked_once(self) -> None:
+        signer = Recorder(gone=True)
+        keys = IssuingKeys([IssuingKey(signer, 0, True)])
+        outcomes = issuing.issue_all(self.parsed(keys)[0], keys)
+        assert signer.calls == [6]
+        assert [type(outcome) for outcome in outcomes] == [SignerUnreachable] * 3
+
+    def test_none(self) -> None:
+        assert issuing.issue_all([], IssuingKeys([key(0)])) == []
+
+    def test_amortized_bodies_beside_others(self, world: World) -> None:
+        keys = world.issuing()
+        challenge = TokenChallenge(5, "issuer.example").encode()
+        request, pending = amortized.request(challenge, world.keys[5].public_key, 4)
+        several = [
+            issuing.parse(AMORTIZED, request.encode(), keys, max_batch=4),
+            issuing.parse(SINGLE, (single := world.ask(5))[0], keys, max_batch=1),
+        ]
+        first, second = issuing.issue_all(several, keys)
+        assert isinstance(first, issuing.TokenResponses)
+        assert isinstance(second, issuing.TokenResponses)
+        response = AmortizedBatchTokenResponse.decode(first.body, token_type=5, limit=4)
+        assert len(amortized.finalize(pending, response)) == 4
+        world.take(5, single[1], second.body)
+
+
+@given(
+    media_type=st.sampled_from([SINGLE, BATCH, AMORTIZED]),
+    body=st.binary(max_size=300) | st.binary(max_size=60).map(lambda end: _expiring_head() + end),
+)
 def test_garbage_is_an_error_of_the_tree(media_type: str, body: bytes) -> None:
+    keys = IssuingKeys([key(0), *_expiring()])
     with pytest.raises(TacitaError):
-        issuing.parse(media_type, body, IssuingKeys([key(0)]), max_batch=3)
+        issuing.parse(media_type, body, keys, max_batch=3, expiration=TestExpiring.POLICY)
+
+
+@cache
+def _expiring() -> tuple[IssuingKey, ...]:
+    """The key of type 0xDA7A, where its truncated id is free."""
+    one = IssuingKey(partially_blind.signer(), 0, may_issue=True)
+    return () if one.truncated_key_id == key(0).truncated_key_id else (one,)
+
+
+@cache
+def _expiring_head() -> bytes:
+    """A request of type 0xDA7A up to its extensions."""
+    return b"\xda\x7a" + partially_blind.signer().public_key.key_id[-1:] + bytes(255) + b"\1"

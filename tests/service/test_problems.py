@@ -50,6 +50,7 @@ TREE = tree()
 
 _ARGUMENTS: dict[str, Any] = {
     "now": 1_700_000_000.0,
+    "frees": 1_700_000_100.0,
     "www_authenticate": "PrivateToken challenge=x",
     "inner_status": 400,
     "detail": CANARY,

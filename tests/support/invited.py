@@ -16,13 +16,14 @@ from issuer.attesters import Evidence
 from issuer.attesters.invitation import InvitationAttester
 from issuer.errors import QuotaUsedUp
 from issuer.invitations import Invitations
-from issuer.quota import Quota, load_hash_key
+from issuer.quota.claims import load_hash_key
+from issuer.quota.sqlite import SqliteQuota
 
 
 async def spend(folder: Path, codes: list[str]) -> list[tuple[int, str]]:
     async with (
         InvitationAttester(Invitations(folder / "invitations.sqlite")) as attester,
-        Quota(folder / "quota.sqlite", load_hash_key(folder / "quota.key"), 86_400) as quota,
+        SqliteQuota(folder / "quota.sqlite", load_hash_key(folder / "quota.key"), 86_400) as quota,
     ):
 
         async def one(code: str) -> tuple[int, str]:

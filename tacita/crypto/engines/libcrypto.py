@@ -104,15 +104,20 @@ class LibcryptoKey:
         Raises:
             SigningFailed: an operation failed or a result does not verify; none is returned.
         """
-        library = self._library
-        signature = ctypes.create_string_buffer(self.modulus_size)
-        recovered = ctypes.create_string_buffer(self.modulus_size)
+        length = self.modulus_size
+        sign, recover = self._library.EVP_PKEY_sign, self._library.EVP_PKEY_verify_recover
+        signature = ctypes.create_string_buffer(length)
+        recovered = ctypes.create_string_buffer(length)
+        size = ctypes.c_size_t(length)  # of the buffer before a call, of what it wrote after it
+        at_size = ctypes.byref(size)
         results: list[bytes] = []
         with self._context("sign") as signing, self._context("verify_recover") as checking:
             for message in messages:
-                self._run(library.EVP_PKEY_sign, signing, signature, message)
+                if sign(signing, signature, at_size, message, length) != 1 or size.value != length:
+                    raise self._failure()
                 result = signature.raw
-                self._run(library.EVP_PKEY_verify_recover, checking, recovered, result)
+                if recover(checking, recovered, at_size, result, length) != 1 or size.value != length:
+                    raise self._failure()
                 if recovered.raw != message:
                     raise SigningFailed(
                         "A signature came out wrong and was withheld; check the key and the machine."
@@ -134,20 +139,6 @@ class LibcryptoKey:
             yield context
         finally:
             library.EVP_PKEY_CTX_free(context)  # which takes NULL, too
-
-    def _run(
-        self,
-        operation: "ctypes._NamedFuncPointer",
-        context: int,
-        output: "ctypes.Array[ctypes.c_char]",
-        data: bytes,
-    ) -> None:
-        size = ctypes.c_size_t(self.modulus_size)
-        if (
-            operation(context, output, ctypes.byref(size), data, len(data)) != 1
-            or size.value != self.modulus_size
-        ):
-            raise self._failure()
 
     def _failure(self) -> SigningFailed:
         # OpenSSL queues errors for the thread; a leftover would surface in somebody else's call.

@@ -13,7 +13,7 @@ each result is checked here by the public exponent. Needs the extra `hsm`.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +32,8 @@ except ImportError:
 
 __all__ = ["Pkcs11Session", "Pkcs11Signer"]
 
+_BITS = 2048
+
 
 class Pkcs11Session:
     """The one session of this process with the token labelled `token`, behind the library `module`."""
@@ -46,7 +48,8 @@ class Pkcs11Session:
         if pkcs11 is None:
             raise SigningUnavailable("python-pkcs11 is not installed; install the extra `hsm`.")
         try:
-            self._session = pkcs11.lib(str(module)).get_token(token_label=token).open(user_pin=pin)
+            found = pkcs11.lib(str(module)).get_token(token_label=token)
+            self._session = found.open(user_pin=pin, rw=True)
         except (pkcs11.PKCS11Error, RuntimeError, OSError):
             raise SigningUnavailable(
                 "The HSM cannot be used; check the path of its library, the token's label and the PIN."
@@ -97,6 +100,59 @@ class Pkcs11Session:
             raise SigningUnavailable(
                 "The key in the HSM is not one of 2048 to 4096 bits with exponent 65537; make another."
             ) from None
+
+    def generate(self, label: str) -> None:
+        """Make a key of 2048 bits called `label`, which cannot be read out.
+
+        Raises:
+            SigningUnavailable: there is one of that label, or the device does not make such keys.
+            SignerUnreachable: the device does not answer.
+        """
+        with self._lock:
+            if self._closed:
+                raise _unreachable()
+            if list(self._objects(label)):
+                raise SigningUnavailable("The HSM has a key with this label already; choose another.")
+            template = {pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False}
+            try:
+                self._session.generate_keypair(
+                    pkcs11.KeyType.RSA,
+                    _BITS,
+                    label=label,
+                    store=True,
+                    capabilities=pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
+                    private_template=template,
+                )
+            except (pkcs11.MechanismInvalid, pkcs11.TemplateInconsistent, pkcs11.AttributeValueInvalid):
+                raise SigningUnavailable(
+                    "The HSM does not make RSA keys of 2048 bits that only sign."
+                ) from None
+            except pkcs11.PKCS11Error:
+                raise _unreachable() from None
+
+    def destroy(self, label: str) -> None:
+        """Destroy the key called `label`, both halves; nothing happens where there is none.
+
+        Raises:
+            SignerUnreachable: the device does not answer.
+        """
+        with self._lock:
+            if self._closed:
+                raise _unreachable()
+            try:
+                for found in list(self._objects(label)):
+                    found.destroy()
+            except pkcs11.PKCS11Error:
+                raise _unreachable() from None
+
+    def _objects(self, label: str) -> Iterator[Any]:
+        for kind in (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY):
+            try:
+                yield from self._session.get_objects(
+                    {pkcs11.Attribute.CLASS: kind, pkcs11.Attribute.LABEL: label}
+                )
+            except pkcs11.PKCS11Error:
+                raise _unreachable() from None
 
 
 class Pkcs11Signer:

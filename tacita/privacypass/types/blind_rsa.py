@@ -28,7 +28,6 @@ from tacita.privacypass.errors import (
     TokenInvalid,
 )
 from tacita.privacypass.token import NONCE_LENGTH, Token, authenticator_input
-from tacita.wire.cursor import Cursor
 
 __all__ = [
     "AUTHENTICATOR_LENGTH",
@@ -75,8 +74,7 @@ class TokenRequest:
         """
         if len(data) != 3 + AUTHENTICATOR_LENGTH or data[:2] != TOKEN_TYPE.to_bytes(2, "big"):
             raise RequestMalformed("A token request is not one of type 0x0002 with 259 bytes.")
-        cursor = Cursor(data[2:])
-        return cls(cursor.u8(), cursor.rest())
+        return cls(data[2], data[3:])
 
 
 @dataclass(frozen=True, slots=True)

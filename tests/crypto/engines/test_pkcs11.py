@@ -104,6 +104,26 @@ def test_leading_zeros_that_the_device_leaves_off_come_back(
     assert signer.sign([one]) == [one]
 
 
+def test_a_key_is_made_and_destroyed_in_the_device(session: Pkcs11Session) -> None:
+    session.generate("made-here")
+    signer = session.signer("made-here")
+    (signature,) = signer.sign([MESSAGE])
+    assert pow(int.from_bytes(signature, "big"), signer.public_key.e, signer.public_key.n) == 5
+    assert signer.modulus_size == 256
+    with pytest.raises(SigningUnavailable, match="already"):
+        session.generate("made-here")
+    private_key = signer._private_key
+    assert private_key[pkcs11.pkcs11.Attribute.EXTRACTABLE] is False
+    assert private_key[pkcs11.pkcs11.Attribute.SENSITIVE] is True
+    session.destroy("made-here")
+    session.destroy("made-here")
+    with pytest.raises(SigningUnavailable, match="exactly one"):
+        session.signer("made-here")
+    session.generate("made-here")
+    assert session.signer("made-here").public_key != signer.public_key
+    session.destroy("made-here")
+
+
 @pytest.mark.parametrize("changes", [{"token": "another"}, {"pin": "0000"}])
 def test_another_token_or_pin(changes: dict[str, str]) -> None:
     with pytest.raises(SigningUnavailable, match="label and the PIN"):
@@ -131,4 +151,7 @@ def test_a_session_that_is_over_is_unreachable(session: Pkcs11Session) -> None:
     assert caught.value.status == 503
     with pytest.raises(SignerUnreachable):
         session.signer("nobody")
+    for call in (session.generate, session.destroy):
+        with pytest.raises(SignerUnreachable):
+            call("nobody")
     session.close()

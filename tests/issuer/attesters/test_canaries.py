@@ -34,7 +34,7 @@ from issuer.config import IssuerConfig
 from issuer.invitations import Invitations
 from issuer.keys import fixed
 from issuer.meters import Meters
-from issuer.quota import Quota
+from issuer.quota.sqlite import SqliteQuota
 from issuer.token_requests import PATH
 from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.crypto.signer import best_signer
@@ -220,10 +220,10 @@ async def through_a_whole_issuer(case: Case, folder: Path, stream: StringIO) -> 
     config = load(folder / "issuer.toml", IssuerConfig)
     metrics, witness = Metrics("issuer"), Witness()
     app = create_app(
-        config,
+        config.public_url,
         keys=fixed(IssuingKeys([IssuingKey(witness, 1_700_006_400, may_issue=True)])),
         attester=attester_of(config.attester, config.tiers),
-        quota=Quota(config.quota.database, bytes(32), 86_400),
+        quota=SqliteQuota(config.quota.database, bytes(32), 86_400),
         meters=Meters(metrics),
         log=Logger("issuer", EVENTS, stream=stream),
     )

@@ -18,7 +18,7 @@ from issuer.attesters import Account, Attester, Evidence
 from issuer.attesters.invitation import InvitationAttester
 from issuer.errors import AttestationRefused, CredentialRefused, OverQuota, QuotaUsedUp
 from issuer.invitations import Invitations
-from issuer.quota import Quota
+from issuer.quota.sqlite import SqliteQuota
 
 DAY = 86_400
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +94,7 @@ async def test_it_buys_its_tokens_once_and_not_once_a_period(tmp_path: Path) -> 
     clock = Clock(10.5 * DAY)
     account = Account("somebody", 20, until=14 * DAY)
     everybody = Account("everybody", 20)
-    async with Quota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=clock) as quota:
+    async with SqliteQuota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=clock) as quota:
         for day in range(3):
             clock.now = (10.5 + day) * DAY
             await quota.forget_past()
@@ -114,7 +114,7 @@ async def test_it_buys_its_tokens_once_and_not_once_a_period(tmp_path: Path) -> 
 
 async def test_a_refund_of_it(tmp_path: Path) -> None:
     account = Account("somebody", 20, until=14 * DAY)
-    async with Quota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=Clock(10.5 * DAY)) as quota:
+    async with SqliteQuota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=Clock(10.5 * DAY)) as quota:
         await quota.refund(await quota.charge(account, b"one", 20))
         assert (await quota.charge(account, b"two", 20)).fresh
 
@@ -122,7 +122,9 @@ async def test_a_refund_of_it(tmp_path: Path) -> None:
 async def test_another_length_of_the_period_does_not_fill_it_again(tmp_path: Path) -> None:
     account = Account("somebody", 20, until=14 * DAY)
     for seconds in (7 * DAY, DAY, 3_600):
-        async with Quota(tmp_path / "quota.sqlite", bytes(32), seconds, clock=Clock(10.5 * DAY)) as quota:
+        async with SqliteQuota(
+            tmp_path / "quota.sqlite", bytes(32), seconds, clock=Clock(10.5 * DAY)
+        ) as quota:
             if seconds == 7 * DAY:
                 await quota.charge(account, b"one", 20)
             else:
@@ -142,7 +144,7 @@ async def test_its_records_are_dropped_when_it_is_over(tmp_path: Path) -> None:
         finally:
             db.close()
 
-    async with Quota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=clock) as quota:
+    async with SqliteQuota(tmp_path / "quota.sqlite", bytes(32), DAY, clock=clock) as quota:
         await quota.charge(Account("somebody", 20, until=14 * DAY), b"one", 20)
         clock.now = 14.5 * DAY
         await quota.forget_past()

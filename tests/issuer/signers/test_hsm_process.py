@@ -212,6 +212,28 @@ def test_what_is_wrong_is_said_at_the_start(tmp_path: Path) -> None:
             HsmProcess(config(**changes))
 
 
+def test_a_key_is_made_and_destroyed(hsm: HsmProcess, clock: Clock) -> None:
+    hsm.generate("made-by-a-process")
+    before = hsm.signer("made-by-a-process")
+    kill(hsm)
+    clock.ahead += 1
+    try:
+        again = hsm.signer("made-by-a-process")
+    except SignerUnreachable:  # its death was not to be seen yet when the call began
+        again = hsm.signer("made-by-a-process")
+    assert again.public_key == before.public_key
+    with pytest.raises(SigningUnavailable, match="already"):
+        hsm.generate("made-by-a-process")
+    hsm.destroy("made-by-a-process")
+    hsm.destroy("made-by-a-process")
+    with pytest.raises(TacitaError):
+        again.sign([MESSAGE])
+    for call in (hsm.generate, hsm.destroy):
+        for label in ("", "x" * 256):
+            with pytest.raises(SigningUnavailable):
+                call(label)
+
+
 def test_labels_that_no_key_has(hsm: HsmProcess) -> None:
     for label in ("nobody", "", "x" * 256):
         with pytest.raises(SigningUnavailable):

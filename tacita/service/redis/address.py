@@ -47,7 +47,7 @@ def linker(
     options: dict[str, Any] = {
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
-        # Time is limited around whole calls, by the batcher.
+        # Time is limited around whole calls, by whoever makes them.
         "socket_timeout": None,
         "socket_connect_timeout": None,
         "driver_info": None,

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from issuer.errors import ClockSetBack, OverQuota, TooManyRepeats
-from issuer.ledger import MAX_REPEATS, Claim, Ledger
 from issuer.period import Period
+from issuer.quota.claims import MAX_REPEATS, Claim
+from issuer.quota.ledger import Ledger
+from issuer.tiers import Tier
 from tacita.errors import ConfigError
 
 DAY = Period(86_400, 172_800)
 NEXT = Period(172_800, 259_200)
-CLAIM = Claim(DAY, b"account" * 4, b"request" * 4, 10)
+AT = DAY.start * 1000
+CLAIM = Claim(DAY, b"account" * 4, b"request" * 4, 10, Tier(tokens=100), AT)
 CHECK = b"made of the key"
 
 
@@ -31,12 +34,12 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 def charge(ledger: Ledger, claim: Claim, quota: int = 100) -> bool:
     with ledger.transaction():
-        return ledger.charge(claim, quota, claim.period.start)
+        return ledger.charge(replace(claim, tier=Tier(tokens=quota)))
 
 
 def refund(ledger: Ledger, claim: Claim) -> bool:
     with ledger.transaction():
-        return ledger.refund(claim)
+        return ledger.refund(claim, AT)
 
 
 def test_charges_add_up_to_the_quota_and_no_further(ledger: Ledger) -> None:
@@ -45,7 +48,7 @@ def test_charges_add_up_to_the_quota_and_no_further(ledger: Ledger) -> None:
     with pytest.raises(OverQuota) as refusal:
         charge(ledger, replace(CLAIM, request=b"one more", tokens=1))
     assert refusal.value.left == 0
-    assert ledger.charged(DAY, CLAIM.account) == 100
+    assert ledger.tally(DAY, CLAIM.account).tokens == 100
 
 
 def test_a_claim_that_does_not_fit_leaves_the_rest(ledger: Ledger) -> None:
@@ -66,7 +69,7 @@ def test_a_quota_that_was_lowered_leaves_nothing(ledger: Ledger) -> None:
 def test_the_same_request_pays_once(ledger: Ledger) -> None:
     assert charge(ledger, CLAIM, 10)
     assert not charge(ledger, CLAIM, 10)
-    assert ledger.charged(DAY, CLAIM.account) == 10
+    assert ledger.tally(DAY, CLAIM.account).tokens == 10
 
 
 def test_the_same_request_of_another_account_pays(ledger: Ledger) -> None:
@@ -85,7 +88,7 @@ def test_repeats_are_bounded(ledger: Ledger) -> None:
 def test_a_refund_takes_the_charge_back(ledger: Ledger) -> None:
     charge(ledger, CLAIM)
     assert refund(ledger, CLAIM)
-    assert ledger.charged(DAY, CLAIM.account) == 0
+    assert ledger.tally(DAY, CLAIM.account).tokens == 0
     assert charge(ledger, CLAIM)
 
 
@@ -94,14 +97,14 @@ def test_a_second_refund_changes_nothing(ledger: Ledger) -> None:
     charge(ledger, CLAIM)
     assert refund(ledger, CLAIM)
     assert not refund(ledger, CLAIM)
-    assert ledger.charged(DAY, CLAIM.account) == 10
+    assert ledger.tally(DAY, CLAIM.account).tokens == 10
 
 
 def test_no_refund_once_somebody_else_was_granted_the_request(ledger: Ledger) -> None:
     charge(ledger, CLAIM)
     charge(ledger, CLAIM)
     assert not refund(ledger, CLAIM)
-    assert ledger.charged(DAY, CLAIM.account) == 10
+    assert ledger.tally(DAY, CLAIM.account).tokens == 10
 
 
 def test_a_new_period_begins_with_the_whole_quota(ledger: Ledger) -> None:
@@ -134,18 +137,18 @@ def test_the_present_period_is_not_forgotten(ledger: Ledger) -> None:
     charge(ledger, CLAIM)
     with ledger.transaction():
         assert ledger.forget_before(DAY, limit=3) == 0
-    assert ledger.charged(DAY, CLAIM.account) == 10
+    assert ledger.tally(DAY, CLAIM.account).tokens == 10
 
 
 def test_a_transaction_that_fails_writes_nothing(ledger: Ledger) -> None:
     def fail_inside() -> None:
         with ledger.transaction():
-            ledger.charge(CLAIM, 100, DAY.start)
+            ledger.charge(CLAIM)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail_inside()
-    assert ledger.charged(DAY, CLAIM.account) == 0
+    assert ledger.tally(DAY, CLAIM.account).tokens == 0
 
 
 def test_two_connections_share_one_quota(ledger: Ledger, path: Path) -> None:
@@ -193,3 +196,33 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_claim_does_not_print_who_it_is_for() -> None:
     assert "account" not in repr(CLAIM)
     assert "request" not in repr(CLAIM)
+
+
+def test_a_database_of_the_first_version_is_taken_over(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.executescript(
+        """
+        CREATE TABLE charged (
+          period INTEGER NOT NULL, account BLOB NOT NULL, tokens INTEGER NOT NULL CHECK (tokens >= 0),
+          PRIMARY KEY (period, account)
+        ) WITHOUT ROWID;
+        CREATE TABLE answered (
+          period INTEGER NOT NULL, account BLOB NOT NULL, request BLOB NOT NULL,
+          tokens INTEGER NOT NULL CHECK (tokens > 0), repeats INTEGER NOT NULL DEFAULT 0,
+          PRIMARY KEY (period, account, request)
+        ) WITHOUT ROWID;
+        CREATE TABLE about (newest INTEGER NOT NULL, key_check BLOB NOT NULL);
+        PRAGMA user_version = 1;
+        """
+    )
+    db.execute("INSERT INTO about VALUES (?, ?)", (DAY.start, CHECK))
+    db.execute("INSERT INTO charged VALUES (?, ?, 95)", (DAY.start, CLAIM.account))
+    db.execute("INSERT INTO answered VALUES (?, ?, ?, 10, 0)", (DAY.start, CLAIM.account, CLAIM.request))
+    db.commit()
+    db.close()
+    for _ in range(2):
+        ledger = Ledger(path, CHECK)
+        assert not charge(ledger, CLAIM)
+        with pytest.raises(OverQuota):
+            charge(ledger, replace(CLAIM, request=b"other"))
+        ledger.close()

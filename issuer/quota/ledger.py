@@ -1,6 +1,6 @@
 """The quota database: what each account was charged in the present period, in SQLite.
 
-Two tables. `charged` holds one total for each account and period; `answered` holds one row
+Two tables. `charged` holds one tally for each account and period; `answered` holds one row
 for each request that was paid for, so that the same request is not paid for twice. Accounts
 and requests stand in it as keyed hashes. `about` remembers the newest period ever seen: on a
 clock that was set back the ledger refuses, since it has dropped what it would need to know. It
@@ -17,20 +17,20 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple
 from pathlib import Path
 
-from issuer.errors import ClockSetBack, OverQuota, TooManyRepeats
+from issuer.errors import ClockSetBack, TooManyRepeats
 from issuer.period import Period
+from issuer.quota.claims import MAX_REPEATS, Claim
+from issuer.quota.tally import Tally
 from tacita.errors import ConfigError
 
-__all__ = ["MAX_REPEATS", "Claim", "Ledger"]
+__all__ = ["Ledger"]
 
-MAX_REPEATS = 16
-"""How often one paid request is answered again. Clients retry a few times; each answer costs signatures."""
-
-_SCHEMA_VERSION = 1
-_SCHEMA = """
+# One script for each version of the schema, which makes it of the one before.
+_MIGRATIONS = (
+    """
 CREATE TABLE charged (
   period INTEGER NOT NULL, account BLOB NOT NULL, tokens INTEGER NOT NULL CHECK (tokens >= 0),
   PRIMARY KEY (period, account)
@@ -41,18 +41,15 @@ CREATE TABLE answered (
   PRIMARY KEY (period, account, request)
 ) WITHOUT ROWID;
 CREATE TABLE about (newest INTEGER NOT NULL, key_check BLOB NOT NULL);
-PRAGMA user_version = 1;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """`tokens` for the keyed hash `account` in `period`, by the request with the keyed hash `request`."""
-
-    period: Period
-    account: bytes = field(repr=False)
-    request: bytes = field(repr=False)
-    tokens: int
+    """,
+    """
+ALTER TABLE charged ADD COLUMN day INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE charged ADD COLUMN day_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE charged ADD COLUMN burst_used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE charged ADD COLUMN burst_at INTEGER NOT NULL DEFAULT 0;
+    """,
+)
+_SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 class Ledger:
@@ -100,11 +97,11 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
 
-    def charge(self, claim: Claim, quota: int, now: float, *, present: Period | None = None) -> bool:
-        """Charge `claim` if `quota` tokens a period allow it; False: the same request has paid already.
+    def charge(self, claim: Claim, *, present: Period | None = None) -> bool:
+        """Charge `claim` if its tier allows it; False: the same request has paid already.
 
         `present` is the period that it is, where that is not the one of `claim`.
-        Charges nothing when it raises `OverQuota`, `TooManyRepeats` or `ClockSetBack`.
+        Charges nothing when it raises, as `Tally.charged`, or `TooManyRepeats` or `ClockSetBack`.
         """
         self._notice(present or claim.period)
         key = (claim.period.start, claim.account, claim.request)
@@ -119,39 +116,31 @@ class Ledger:
                 key,
             )
             return False
-        used = self.charged(claim.period, claim.account)
-        if used + claim.tokens > quota:
-            raise OverQuota(claim.period, now, max(0, quota - used))
-        self._db.execute(
-            "INSERT INTO charged VALUES (?, ?, ?) "
-            "ON CONFLICT (period, account) DO UPDATE SET tokens = tokens + excluded.tokens",
-            (claim.period.start, claim.account, claim.tokens),
-        )
+        self._keep(claim, self.tally(claim.period, claim.account).charged(claim))
         self._db.execute(
             "INSERT INTO answered (period, account, request, tokens) VALUES (?, ?, ?, ?)",
             (*key, claim.tokens),
         )
         return True
 
-    def refund(self, claim: Claim) -> bool:
+    def refund(self, claim: Claim, now: int) -> bool:
         """Take back the charge of `claim`, of which no signature has left; False: it has to stand."""
         gone = self._db.execute(
             "DELETE FROM answered WHERE period = ? AND account = ? AND request = ? AND repeats = 0",
             (claim.period.start, claim.account, claim.request),
         ).rowcount
         if gone:
-            self._db.execute(
-                "UPDATE charged SET tokens = tokens - ? WHERE period = ? AND account = ?",
-                (claim.tokens, claim.period.start, claim.account),
-            )
+            self._keep(claim, self.tally(claim.period, claim.account).refunded(claim, now))
         return bool(gone)
 
-    def charged(self, period: Period, account: bytes) -> int:
-        """Return how many tokens `account` was charged in `period`."""
+    def tally(self, period: Period, account: bytes) -> Tally:
+        """Return what `account` was charged in `period`."""
         row = self._db.execute(
-            "SELECT tokens FROM charged WHERE period = ? AND account = ?", (period.start, account)
+            "SELECT tokens, day, day_tokens, burst_used, burst_at FROM charged "
+            "WHERE period = ? AND account = ?",
+            (period.start, account),
         ).fetchone()
-        return int(row[0]) if row else 0
+        return Tally(*row) if row else Tally()
 
     def forget_before(self, period: Period, *, limit: int) -> int:
         """Delete up to `limit` rows of either table that are older than `period`; return how many went."""
@@ -172,6 +161,13 @@ class Ledger:
         """Move the write-ahead log into the database: deleted rows would otherwise live on in it."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def _keep(self, claim: Claim, tally: Tally) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO charged "
+            "(tokens, day, day_tokens, burst_used, burst_at, period, account) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*astuple(tally), claim.period.start, claim.account),
+        )
+
     def _notice(self, period: Period) -> None:
         (newest,) = self._db.execute("SELECT newest FROM about").fetchone()
         if period.start < newest:
@@ -182,15 +178,17 @@ class Ledger:
     def _migrate(self, path: Path, key_check: bytes) -> None:
         with self.transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO about VALUES (0, ?)", (key_check,))
-            elif version != _SCHEMA_VERSION:
+            if version > _SCHEMA_VERSION:
                 raise ConfigError(
                     f"{path} has schema version {version} and this issuer writes {_SCHEMA_VERSION}; "
                     "use the release that wrote it."
                 )
+            for script in _MIGRATIONS[version:]:
+                for statement in filter(str.strip, script.split(";")):
+                    self._db.execute(statement)
+            if version == 0:
+                self._db.execute("INSERT INTO about VALUES (0, ?)", (key_check,))
+            self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             (known,) = self._db.execute("SELECT key_check FROM about").fetchone()
             if known != key_check:
                 # Under another key every account would look new, and get its quota again.

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.stores.batching import Batcher
-from gateway.stores.calls import Call, Verb
-from tacita.privacypass.spent import StoreUnavailable
+from tacita.errors import TacitaError
+from tacita.service.batching import Batcher
 
-CALL = Call(Verb.RESERVE, bytes(32), bytes(32), 1, 0)
+CALL = "call"
+
+
+class Unavailable(TacitaError):
+    pass
+
+
+def batcher_of(store: "Recorder") -> Batcher[str, str]:
+    return Batcher(store, Unavailable, "store")
 
 
 class Recorder:
@@ -21,7 +28,7 @@ class Recorder:
         self.go = asyncio.Event()
         self.failure: Exception | None = None
 
-    async def __call__(self, calls: Sequence[Call]) -> str:
+    async def __call__(self, calls: Sequence[str]) -> str:
         self.sizes.append(len(calls))
         self.started.set()
         await self.go.wait()
@@ -32,7 +39,7 @@ class Recorder:
 
 async def test_what_waits_travels_together() -> None:
     store = Recorder()
-    batcher = Batcher(store)
+    batcher = batcher_of(store)
     first = [asyncio.create_task(batcher.call(CALL)) for _ in range(5)]
     await store.started.wait()
     second = [asyncio.create_task(batcher.call(CALL)) for _ in range(300)]
@@ -44,7 +51,7 @@ async def test_what_waits_travels_together() -> None:
 
 async def test_a_call_that_is_cancelled_while_it_waits_is_not_made() -> None:
     store = Recorder()
-    batcher = Batcher(store)
+    batcher = batcher_of(store)
     first = asyncio.create_task(batcher.call(CALL))
     await store.started.wait()
     waiting = [asyncio.create_task(batcher.call(CALL)) for _ in range(3)]
@@ -57,8 +64,8 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_not_made() -> None:
 
 async def test_a_failure_is_told_to_everybody_who_waits() -> None:
     store = Recorder()
-    store.failure = StoreUnavailable("gone")
-    batcher = Batcher(store)
+    store.failure = Unavailable("gone")
+    batcher = batcher_of(store)
     calls = [asyncio.create_task(batcher.call(CALL)) for _ in range(600)]
     store.go.set()
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -71,17 +78,17 @@ async def test_a_failure_is_told_to_everybody_who_waits() -> None:
 
 async def test_the_queue_is_bounded() -> None:
     store = Recorder()
-    batcher = Batcher(store)
+    batcher = batcher_of(store)
     calls = [asyncio.create_task(batcher.call(CALL)) for _ in range(10_000)]
     store.go.set()
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert answers.count("0") == 8192
-    assert all(isinstance(answer, StoreUnavailable) for answer in answers if answer != "0")
+    assert all(isinstance(answer, Unavailable) for answer in answers if answer != "0")
 
 
 async def test_close_waits_for_what_is_under_way() -> None:
     store = Recorder()
-    batcher = Batcher(store)
+    batcher = batcher_of(store)
     call = asyncio.create_task(batcher.call(CALL))
     await asyncio.sleep(0)
     closing = asyncio.create_task(batcher.close())
@@ -90,5 +97,20 @@ async def test_close_waits_for_what_is_under_way() -> None:
     store.go.set()
     await closing
     assert await call == "0"
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(Unavailable):
         await batcher.call(CALL)
+
+
+async def test_a_call_that_is_made_regardless_is_made_for_nobody() -> None:
+    store = Recorder()
+    batcher = batcher_of(store)
+    first = asyncio.create_task(batcher.call(CALL))
+    await store.started.wait()
+    waiting = asyncio.create_task(batcher.call(CALL, regardless=True))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    store.go.set()
+    assert await first == "0"
+    await batcher.close()
+    assert store.sizes == [1, 1]

@@ -1,9 +1,11 @@
-"""Which Redis servers may keep spent tokens, and what to say when one cannot.
+"""Which Redis servers may keep what must not be lost, and what to say when one cannot.
 
 A server with Debian's settings forgets on kill -9 whatever came after its last snapshot,
 an evicting one whenever memory is short, and a replica that is promoted whatever
-had not reached it yet: each would take a spent token again. All that is asked
-here stands in INFO, so that the user of the gateway needs no rights on CONFIG.
+had not reached it yet: each would take a spent token again, or grant a quota again. All that is
+asked here stands in INFO, so that our user needs no rights on CONFIG.
+
+`records` in the signatures is what is kept, in the plural, for the sentences.
 """
 
 import re
@@ -20,52 +22,52 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as ConnectionFailed
 
 from tacita.errors import ConfigError
-from tacita.privacypass.spent import StoreUnavailable
+from tacita.service.redis.errors import RedisUnavailable
 
 __all__ = ["inspect", "is_refusal", "sentence"]
 
 
-def inspect(info: bytes, *, accept_replicas: bool) -> None:
+def inspect(info: bytes, records: str, *, accept_replicas: bool) -> None:
     """Check the reply of a server to INFO.
 
     Raises:
-        ConfigError: the server could forget a spent token.
-        StoreUnavailable: it is still reading its files.
+        ConfigError: the server could forget some of `records`.
+        RedisUnavailable: it is still reading its files.
     """
     facts = _facts(info)
     if facts.get("loading", "0") != "0":
-        raise StoreUnavailable("Redis is still loading its data; wait.")
-    refusal = _refusal(facts, accept_replicas=accept_replicas)
+        raise RedisUnavailable("Redis is still loading its data; wait.")
+    refusal = _refusal(facts, records, accept_replicas=accept_replicas)
     if refusal:
         raise ConfigError(refusal)
 
 
-def _refusal(facts: dict[str, str], *, accept_replicas: bool) -> str:
+def _refusal(facts: dict[str, str], records: str, *, accept_replicas: bool) -> str:
     """Return why not, or nothing. A fact that the server does not tell counts as the bad one."""
     reasons = (
         (
             not re.match(r"[7-9]|\d\d", facts.get("redis_version", "")),
-            "Redis is older than version 7.0; use a newer server for spent tokens.",
+            f"Redis is older than version 7.0; use a newer server for {records}.",
         ),
         (
             facts.get("cluster_enabled") != "0",
-            "Redis runs as a cluster, which is not supported yet; use a single server for spent tokens.",
+            f"Redis runs as a cluster, which is not supported yet; use a single server for {records}.",
         ),
         (
             facts.get("role") != "master",
-            "Redis is a replica, which cannot keep spent tokens; give the address of its primary.",
+            f"Redis is a replica, which cannot keep {records}; give the address of its primary.",
         ),
         (
             facts.get("aof_enabled") != "1",
-            "Redis forgets spent tokens when it crashes; set appendonly yes (and appendfsync always).",
+            f"Redis forgets {records} when it crashes; set appendonly yes (and appendfsync always).",
         ),
         (
             facts.get("maxmemory_policy") != "noeviction",
-            "Redis may evict spent tokens when memory is short; set maxmemory-policy noeviction.",
+            f"Redis may evict {records} when memory is short; set maxmemory-policy noeviction.",
         ),
         (
             facts.get("connected_slaves") != "0" and not accept_replicas,
-            "Redis has replicas, and one that is promoted may not know every spent token; "
+            f"Redis has replicas, and one that is promoted may not know all {records}; "
             "detach them or set accept_replicas.",
         ),
     )
@@ -82,16 +84,16 @@ def is_refusal(error: RedisError | OSError) -> bool:
     return isinstance(_innermost(error), AuthenticationError | NoPermissionError)
 
 
-def sentence(error: RedisError | OSError) -> str:
+def sentence(error: RedisError | OSError, records: str) -> str:
     """Return what to tell about `error`, whose own text may name the server or repeat a command."""
     sentences: tuple[tuple[type[Exception], str], ...] = (
-        (AuthenticationError, "Redis refused the gateway's user or password; check the password file."),
+        (AuthenticationError, "Redis refused our user or password; check the password file."),
         (
             NoPermissionError,
-            "Redis denies the gateway's user a command that it needs; check the ACL.",
+            "Redis denies our user a command that it needs; check the ACL.",
         ),
         (BusyLoadingError, "Redis is still loading its data; wait."),
-        (OutOfMemoryError, "Redis has no memory left for spent tokens; raise maxmemory."),
+        (OutOfMemoryError, f"Redis has no memory left for {records}; raise maxmemory."),
         (ReadOnlyError, "Redis is a replica now and takes no writes; give the address of its primary."),
         (SSLError, "Redis has no TLS certificate that we trust; check ca_file and the name in the address."),
         (OSError, "Redis cannot be reached; check that it runs and where."),
