@@ -11,16 +11,13 @@ from rich.console import Console
 from tacita.cli import explain
 from tacita.client import chat
 from tacita.client.endpoints import Endpoints
-from tacita.client.issuance import fetch_tokens, read_credential
+from tacita.client.issuance import BATCH, fetch_batch, read_credential
 from tacita.client.record import Recorder
 from tacita.client.session import Session
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
 
 __all__ = ["run"]
-
-_BATCH = 16
-"""Tokens fetched at a time here. A person who asks often fetches more, at a moment of its own."""
 
 _STEERING = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 """Control characters: an answer must not move the cursor or retitle the window."""
@@ -40,8 +37,8 @@ async def run(options: argparse.Namespace) -> int:
             trust = await Trust.fetch(endpoints)
         challenge, keys = trust.challenge.digest(), trust.token_key_ids()
         if not wallet.count(challenge, keys):
-            with progress.status(f"fetching {_BATCH} tokens"):
-                wallet.add(await fetch_tokens(endpoints.issuer, trust, credential, _BATCH, recorder=recorder))
+            with progress.status(f"fetching {BATCH} tokens"):
+                wallet.add(await fetch_batch(endpoints.issuer, trust, credential, recorder=recorder))
         async with (
             Session(endpoints, trust, wallet, recorder=recorder) as session,
             aclosing(chat.stream(session, model, [message], max_tokens=options.max_tokens)) as answer,

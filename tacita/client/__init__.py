@@ -3,7 +3,7 @@
     endpoints = Endpoints.load(Path("endpoints.json"))
     with Wallet.open(Path("wallet.sqlite")) as wallet:
         trust = await Trust.fetch(endpoints)
-        wallet.add(await fetch_tokens(endpoints.issuer, trust, credential, count=16))
+        wallet.add(await fetch_tokens(endpoints.issuer, trust, credential))
         async with Session(endpoints, trust, wallet) as session:
             question = {"role": "user", "content": "Why is the sky blue?"}
             async for piece in chat.stream(session, endpoints.target.model, [question]):

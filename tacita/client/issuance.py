@@ -24,8 +24,12 @@ from tacita.privacypass.token import Token
 from tacita.privacypass.types import blind_rsa
 from tacita.service.keyfiles import read_secret
 
-__all__ = ["fetch_tokens", "read_credential"]
+__all__ = ["BATCH", "fetch_batch", "fetch_tokens", "read_credential"]
 
+BATCH = 100
+"""Tokens in one exchange by default. One number for all clients, so that it tells nothing of a person."""
+
+_SMALLER = (10, 1)
 _MAX_RESPONSE = 1 << 20
 _TRIES = 2
 _CREDENTIAL = re.compile(rb"[A-Za-z0-9._~+/-]{1,4096}=*")
@@ -44,11 +48,26 @@ def read_credential(path: Path) -> str:
     return content.decode("ascii")
 
 
+async def fetch_batch(
+    issuer: IssuerEndpoints, trust: Trust, credential: str, *, recorder: Recorder | None = None
+) -> list[Token]:
+    """Ask for `BATCH` tokens, or for fewer where the account may not have so many any more.
+
+    Raises as `fetch_tokens`.
+    """
+    for count in (BATCH, *_SMALLER):
+        try:
+            return await fetch_tokens(issuer, trust, credential, count, recorder=recorder)
+        except QuotaUsedUp as error:
+            refused = error
+    raise refused
+
+
 async def fetch_tokens(
     issuer: IssuerEndpoints,
     trust: Trust,
     credential: str,
-    count: int,
+    count: int = BATCH,
     *,
     recorder: Recorder | None = None,
     clock: Callable[[], float] = time.time,

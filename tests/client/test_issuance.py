@@ -10,7 +10,7 @@ from support.rsa import private_key
 from support.worlds import World, served
 
 from tacita.client.errors import CredentialRefused, IssuanceRefused, QuotaUsedUp
-from tacita.client.issuance import fetch_tokens, read_credential
+from tacita.client.issuance import BATCH, fetch_batch, fetch_tokens, read_credential
 from tacita.client.record import Party, Recorder
 from tacita.crypto.rsa_keys import RsaPrivateKey
 from tacita.crypto.signer import best_signer
@@ -221,3 +221,14 @@ def test_what_is_no_credential_is_not_shown(tmp_path: Path, content: bytes) -> N
         read_credential(path)
     assert raised.value.__cause__ is None
     assert not content or content.decode("latin-1") not in str(raised.value)
+
+
+async def test_a_batch_is_smaller_where_the_account_may_not_have_a_whole_one(world: World) -> None:
+    # 1000 a day: nine batches leave 100, and 85 more leave 15, which are had as 10 and then one by one.
+    trust = await world.trust()
+    for count in (*[BATCH] * 9, 85):
+        await fetch_tokens(world.endpoints.issuer, trust, world.credential, count)
+    got = [len(await fetch_batch(world.endpoints.issuer, trust, world.credential)) for _ in range(6)]
+    assert got == [10, 1, 1, 1, 1, 1]
+    with pytest.raises(QuotaUsedUp):
+        await fetch_batch(world.endpoints.issuer, trust, world.credential)
