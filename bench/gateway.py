@@ -78,7 +78,7 @@ async def gateway(folder: Path, store: Mapping[str, Any], *, token: bool) -> Asy
         challenge = TokenChallenge(blind_rsa.TOKEN_TYPE, "issuer.example", b"", (authority,))
         table = {
             "authority": authority,
-            "keys": [{"id": 1, "private_key": "gateway.key"}],
+            "keys": {"state": "chain.key"},
             "issuer": {"name": "issuer.example", "directory": f"http://127.0.0.1:{mirror}/directory"},
             "store": dict(store),
             "targets": [{"origin": f"http://{authority}", "token": token}],

@@ -1,4 +1,4 @@
-"""`python -m gateway --config FILE`, also installed as `tacita-gateway`."""
+"""`python -m gateway --config FILE` and the command `key`, also installed as `tacita-gateway`."""
 
 import sys
 
@@ -8,13 +8,16 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the gateway until it is told to stop."""
+    """Run the gateway, or one of its commands; return the process's exit code."""
     try:
-        from gateway.app import build  # noqa: PLC0415 (says in one sentence what is missing)
+        from gateway import key_commands  # noqa: PLC0415 (without its extra the role says what is missing)
+        from gateway.app import build  # noqa: PLC0415
         from gateway.config import GatewayConfig  # noqa: PLC0415
     except ModuleNotFoundError as error:
         return missing_extra("gateway", error)
-    return run("gateway", GatewayConfig, build)
+    if sys.argv[1:2] and sys.argv[1] in key_commands.NAMES:
+        return key_commands.main(sys.argv[1:])
+    return run("gateway", GatewayConfig, build, epilog=key_commands.EPILOG)
 
 
 if __name__ == "__main__":

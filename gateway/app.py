@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -11,19 +11,21 @@ from gateway.admission import Admission
 from gateway.config import GatewayConfig, StoreConfig
 from gateway.exchange import Exchange
 from gateway.issuers import IssuerKeys
-from gateway.keys import load_keys
+from gateway.keys import Keyring
 from gateway.messages import Messages
 from gateway.observe import Observations
-from gateway.publish import challenge_document, keys_document
+from gateway.publish import KeysEndpoint, challenge_document
 from gateway.stores import open_store
 from gateway.targets import open_routes
+from gateway.turnover import EVENTS as TURNOVER_EVENTS
+from gateway.turnover import Turnover
 from tacita.errors import TacitaError
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.spent import SpentStore
 from tacita.privacypass.types import blind_rsa
 from tacita.service import problems
 from tacita.service.documents import serve_document
-from tacita.service.logs import Logger
+from tacita.service.logs import Logger, Value
 from tacita.service.metrics import Metrics
 from tacita.service.readiness import Readiness
 from tacita.service.run import Service
@@ -35,7 +37,8 @@ MESSAGE_PATH = "/.well-known/ohttp-gateway"
 
 CHALLENGE_PATH = "/challenge"
 
-_EVENTS: dict[str, dict[str, type[str | int | float | bool]]] = {
+_EVENTS: Mapping[str, Mapping[str, type[Value]]] = {
+    **TURNOVER_EVENTS,
     "issuer_directory_failed": {"kind": str},
     "spent_keys_dropped": {"count": int},
     "store_failed": {"kind": str},
@@ -50,13 +53,17 @@ async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -
 
     Raises:
         ConfigError: a key, store or target cannot be used as configured.
+        ClockSetBack, ClockAhead: the clock cannot be right; see docs/rotation.md.
     """
     log = Logger("gateway", _EVENTS)
     metrics = Metrics("gateway")
     observed = Observations(metrics)
-    readiness = Readiness(["issuer_keys", "store"])
+    readiness = Readiness(["issuer_keys", "keys", "store"])
     challenge = TokenChallenge(blind_rsa.TOKEN_TYPE, config.issuer.name, b"", (config.authority,))
-    keys = load_keys(config.keys)
+    keyring = Keyring(config.keys, clock=clock)
+    fatal = asyncio.get_running_loop().create_future()
+    turnover = Turnover(keyring, log, readiness, fatal, clock)
+    turnover.begin()
     issuer = IssuerKeys(config.issuer, clock, log)
     store = await _open_store(config.store)
 
@@ -70,8 +77,11 @@ async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -
         ):
             admission = Admission(challenge, issuer, store, observed)
             exchange = Exchange(routes, admission, config.limits, clock)
-            app[_MESSAGES] = Messages(keys, exchange, config.token, config.limits, observed)
+            app[_MESSAGES] = Messages(
+                lambda: keyring.shown.keys, exchange, config.token, config.limits, observed
+            )
             tasks = [
+                asyncio.create_task(turnover.keep()),
                 asyncio.create_task(issuer.keep_fresh(lambda: readiness.set("issuer_keys", holds=True))),
                 asyncio.create_task(_watch(store, readiness, log)),
                 asyncio.create_task(_drop_dead_keys(store, clock, log)),
@@ -85,15 +95,20 @@ async def build(config: GatewayConfig, clock: Callable[[], float] = time.time) -
         return await request.app[_MESSAGES].post(request)
 
     app.cleanup_ctx.append(run)
-    published = [
-        (MESSAGE_PATH, keys_document(keys, config.key_max_age_seconds)),
-        (CHALLENGE_PATH, challenge_document(challenge, config.token, config.key_max_age_seconds)),
-    ]
-    for path, document in published:
-        app.router.add_get(path, serve_document(document))
+    keys = KeysEndpoint(lambda: keyring.shown, config.key_max_age_seconds, clock=clock)
+    app.router.add_get(MESSAGE_PATH, keys.handle)
+    document = challenge_document(challenge, config.token, config.key_max_age_seconds)
+    app.router.add_get(CHALLENGE_PATH, serve_document(document))
     app.router.add_post(MESSAGE_PATH, post)
     return Service(
-        app, config.listen, config.admin, log, metrics, readiness, drain_seconds=config.drain_seconds
+        app,
+        config.listen,
+        config.admin,
+        log,
+        metrics,
+        readiness,
+        drain_seconds=config.drain_seconds,
+        fatal=fatal,
     )
 
 

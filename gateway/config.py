@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tacita.crypto.keyring import Schedule
 from tacita.service.config import Listen, Struct, origin_of
 
 __all__ = [
     "GatewayConfig",
     "IssuerConfig",
-    "KeyConfigEntry",
+    "KeysConfig",
     "Limits",
     "StoreConfig",
     "Target",
@@ -21,20 +22,39 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class KeyConfigEntry(Struct, frozen=True):
-    """One key that the gateway advertises: its id, its KEM, and the file of its private key (raw, 0600).
+class KeysConfig(Struct, frozen=True):
+    """Where the chain lies that gives the gateway's keys, and how they turn over (docs/rotation.md).
 
-    The file is made at the first start. Several instances behind one name need the same file.
+    Instances behind one name agree on everything but the two paths.
     """
 
-    id: int
-    private_key: Path
-    kem: Literal["x25519", "p256"] = "x25519"
+    state: Path
+    """Each instance has a file of its own; it is made at the first start."""
+    seed: Path | None = None
+    """What another instance has exported: taken in place of a chain of our own, then destroyed."""
+    period_seconds: int = 86_400
+    """Boundaries are multiples of this since 1970-01-01T00:00Z. A recorded message can be opened by
+    whoever steals what is here within its period (and within the one before, for the next key)."""
+    grace_seconds: int = 600
+    """How long keys are taken after their period, for messages that were sealed just before its end."""
+    kems: tuple[Literal["x25519", "p256"], ...] = ("x25519",)
+    """One key each, the preferred first."""
 
     def __post_init__(self) -> None:
-        """Refuse an id that is not one byte."""
-        if not 0 <= self.id <= 255:
-            raise ValueError("a key id is between 0 and 255")
+        """Refuse a period without a boundary in sight, too long a grace, and a KEM that is named twice."""
+        if not 1 <= self.period_seconds <= 366 * 86_400:
+            raise ValueError("a period is between one second and 366 days")
+        if not 0 <= self.grace_seconds <= min(3600, self.period_seconds - 1):
+            raise ValueError("grace_seconds is at most 3600 and less than a period")
+        if not self.kems or len(set(self.kems)) != len(self.kems):
+            raise ValueError("kems names at least one KEM, and each once")
+        if self.seed == self.state:
+            raise ValueError("seed and state are different files")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rule by which keys turn over. The grace is no matter of epochs."""
+        return Schedule(self.period_seconds, redeemable=0)
 
 
 class IssuerConfig(Struct, frozen=True):
@@ -119,18 +139,17 @@ class GatewayConfig(Struct, frozen=True):
     admin: Listen
     authority: str
     """The public authority that the challenge names: what clients put in the request inside."""
-    keys: list[KeyConfigEntry]
+    keys: KeysConfig
     issuer: IssuerConfig
     store: StoreConfig
     targets: list[Target]
     token: TokenBudget = TokenBudget()
     limits: Limits = Limits()
     key_max_age_seconds: Annotated[int, msgspec.Meta(ge=0)] = 3600
+    """For how long mirrors and clients keep the documents; no copy of the keys outlives a boundary."""
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 30
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant: no key or target, one id or origin twice."""
-        if not self.keys or len({key.id for key in self.keys}) != len(self.keys):
-            raise ValueError("there is at least one key, and each id is given once")
+        """Refuse what cannot be meant: no target, one origin twice."""
         if not self.targets or len({target.origin for target in self.targets}) != len(self.targets):
             raise ValueError("there is at least one target, and each origin is given once")

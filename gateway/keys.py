@@ -1,52 +1,299 @@
-"""The gateway's key pairs, from their files."""
+"""The gateway's keys as they turn over: what the state file holds, advanced by the clock.
 
-from collections.abc import Iterable
+    keyring = Keyring(config.keys)
+    keyring.turn()          # at the start, at each boundary, and every now and then: file work, blocks
+    keyring.shown.keys      # for each message: what opens it
+
+In epoch n the keys of n are published, and behind them those of n+1, which are accepted as well:
+key configurations have no not-before, so whoever has a copy may use either. At the boundary the
+chain of n+1 is stored, that of n destroyed, and the private keys of n stay for the grace. All of
+it follows from the chain and the clock, so instances with one chain need not talk to each other.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
-from gateway.config import KeyConfigEntry
-from tacita.crypto.hpke import Aead, Kdf, Kem, PrivateKey
-from tacita.errors import ConfigError, TacitaError
+from gateway.config import KeysConfig
+from gateway.key_state import KEMS, KeyState, Retired, StateFile
+from gateway.ratchet import CHAIN_SIZE, Link, RatchetKey, advance, gateway_key
+from tacita.crypto.keyring import ClockAhead, ClockSetBack, Schedule
+from tacita.errors import ConfigError
 from tacita.ohttp import GatewayKey, GatewayKeys, KeyConfig
-from tacita.service.keyfiles import create_secret, read_secret
+from tacita.service.keyfiles import destroy_secret, read_secret
 
-__all__ = ["load_keys"]
+__all__ = ["Keyring", "Shown", "Turned", "leads_to", "read_seed", "tolerance"]
 
-_KEMS = {"x25519": Kem.X25519, "p256": Kem.P256}
-_ALGORITHMS = tuple(
-    (Kdf.HKDF_SHA256, aead) for aead in (Aead.AES_128_GCM, Aead.AES_256_GCM, Aead.CHACHA20_POLY1305)
-)
+_POLL_SECONDS = 1.0
+
+_MAX_LEAD = 100_000
+"""Epochs over which two chains are compared: 270 years of days, and an instant."""
 
 
-def load_keys(entries: Iterable[KeyConfigEntry]) -> GatewayKeys:
-    """Read (or, at the first start, make) the private keys of `entries`.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The keys of one epoch. One value, so that whoever reads it sees all of it or none.
 
-    Raises:
-        ConfigError: a file is unreadable, readable by others, or not a key of its KEM.
+    `published` are the configurations in their order, until the UNIX time `until`; `keys` has
+    these and, until the UNIX time `grace_until`, the keys of the epoch before.
     """
-    return GatewayKeys([_load(entry) for entry in entries])
+
+    epoch: int
+    published: tuple[KeyConfig, ...]
+    keys: GatewayKeys
+    until: float
+    grace_until: float
 
 
-def _load(entry: KeyConfigEntry) -> GatewayKey:
-    kem = _KEMS[entry.kem]
-    private_key = _read_or_make(entry.private_key, kem)
-    config = KeyConfig(entry.id, kem, private_key.public_key, _ALGORITHMS)
-    return GatewayKey(config, private_key)
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What a turn has done: the epoch that it found itself in, and what it changed.
+
+    `begun`: with a chain of its own; `taken`: with the one of a seed; `steps`: epochs advanced;
+    `erased`: the grace of the epoch before is over; `changed`: of the keys that are shown.
+    """
+
+    epoch: int
+    begun: bool = False
+    taken: bool = False
+    steps: int = 0
+    erased: bool = False
+    changed: bool = False
 
 
-def _read_or_make(path: Path, kem: Kem) -> PrivateKey:
-    try:
-        # Of two gateways that start at the same time one makes the key, and both read it.
-        if not path.exists():
-            create_secret(path, PrivateKey.generate(kem).to_bytes())
-    except OSError as error:
-        raise ConfigError(
-            f"{path} (a private key of the gateway) cannot be made: {error.strerror}."
-        ) from None
-    try:
-        return PrivateKey.from_bytes(kem, read_secret(path, "a private key of the gateway"))
-    except ConfigError:
-        raise
-    except TacitaError:
-        raise ConfigError(
-            f"{path} does not hold a private key of the KEM that the configuration names."
-        ) from None
+def tolerance(schedule: Schedule) -> float:
+    """Return by how many seconds a clock may be put back: a quarter period, at most 5."""
+    return min(5.0, schedule.period / 4)
+
+
+def read_seed(path: Path) -> KeyState:
+    """Return what another instance has exported into the file `path`. Raises `ConfigError`."""
+    return KeyState.decode(read_secret(path, "a seed of the gateway's keys"), path)
+
+
+def leads_to(earlier: KeyState, later: KeyState) -> bool:
+    """Say whether the chain of `later` is that of `earlier`, advanced or not."""
+    if not 0 <= later.link.epoch - earlier.link.epoch <= _MAX_LEAD:
+        return False
+    link = earlier.link
+    for link in advance(earlier.link, later.link.epoch):  # noqa: B007 (the last one counts)
+        pass
+    return earlier.period == later.period and link == later.link
+
+
+def _uptime() -> float:
+    """Return the seconds since the machine started, those of its sleep among them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Keyring:
+    """The keys of `config`.
+
+    `clock` gives UNIX seconds, `uptime` seconds that nobody sets, `random` so many random bytes.
+    `turn`, `replace` and `take` are for one thread at a time; `shown` is for any. All three raise
+
+    - `ClockSetBack`, `ClockAhead`: the clock cannot be right; nothing was changed;
+    - `ConfigError`: a file cannot be used, is no key state, or is for another period.
+    """
+
+    def __init__(
+        self,
+        config: KeysConfig,
+        *,
+        clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = _uptime,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._file = StateFile(config.state)
+        self._seed = config.seed
+        self._schedule = config.schedule
+        self._grace = config.grace_seconds
+        self._kems = [KEMS[name] for name in config.kems]
+        self._clock = clock
+        self._uptime = uptime
+        self._random = random
+        self._since: tuple[float, float] | None = None
+        self._state: KeyState | None = None
+        self._shown: Shown | None = None
+        self._prepared: dict[RatchetKey, GatewayKey] = {}
+
+    @property
+    def shown(self) -> Shown:
+        """The keys of this moment; there are none before the first turn."""
+        assert self._shown is not None
+        return self._shown
+
+    def wait(self) -> float:
+        """Return the seconds until the next turn is due: a boundary, the end of a grace, or a look."""
+        now = self._clock()
+        due = min(due - now for due in (self.shown.until, self.shown.grace_until, inf) if due > now)
+        return max(0.001, min(due, _POLL_SECONDS, self._schedule.period / 20))
+
+    def turn(self, *, accept_gap: bool = False) -> Turned:
+        """Bring state file and keys to this moment; take the seed, or begin a chain, where there is none.
+
+        A clock that is more than a period ahead of the file is believed where `accept_gap`.
+        """
+        self._forget()
+        with self._file.locked():
+            found = self._file.read()
+            state, seed = self._origin(found)
+            now = self._clock()
+            epoch = self._step(state, now, accept_gap=accept_gap)
+            after = self._advanced(state, epoch, now)
+            self._store(found, after, seed)
+        return Turned(
+            epoch,
+            begun=found is None and seed is None,
+            taken=found is None and seed is not None,
+            steps=epoch - state.link.epoch,
+            erased=state.retired is not None and after.retired is None,
+            changed=self._show(after),
+        )
+
+    def replace(self) -> Turned:
+        """Begin a chain of our own in the place of the one that is there. Nothing of that is accepted."""
+        with self._file.locked():
+            found = self._file.read()
+            epoch = self._schedule.epoch(self._clock())
+            if found is not None:
+                self._require_period(found, self._file.path)
+                epoch = self._forward(found.link.epoch)
+            after = KeyState(self._schedule.period, Link(epoch, self._random(CHAIN_SIZE)))
+            self._store(found, after, None)
+        return Turned(epoch, begun=True, changed=self._show(after))
+
+    def take(self, seed: Path, *, replace: bool = False) -> Turned:
+        """Take the chain of the file `seed`, which is then destroyed.
+
+        Raises:
+            ConfigError: there is another chain already, and it is not to be replaced.
+        """
+        with self._file.locked():
+            found = self._file.read()
+            state = read_seed(seed)
+            self._require_period(state, seed)
+            if found is not None and leads_to(state, found):
+                state = found
+            elif found is not None and not replace:
+                raise ConfigError(
+                    f"{self._file.path} has another chain already; give --replace to have it destroyed."
+                )
+            now = self._clock()
+            epoch = self._step(state, now, accept_gap=False)
+            after = self._advanced(state, epoch, now)
+            self._store(found, after, seed)
+        return Turned(epoch, taken=True, steps=epoch - state.link.epoch, changed=self._show(after))
+
+    def _origin(self, found: KeyState | None) -> tuple[KeyState, Path | None]:
+        """Return the state to go on from, and the seed that is to be destroyed once that is stored."""
+        path, seed = self._file.path, self._seed
+        if found is not None:
+            self._require_period(found, path)
+        elif self._state is not None:
+            raise ConfigError(f"{path} was lost; bring it back, or start the gateway again.")
+        if seed is not None and seed.exists():
+            planted = read_seed(seed)
+            self._require_period(planted, seed)
+            if found is None:
+                return planted, seed
+            if not leads_to(planted, found):
+                raise ConfigError(
+                    f"{path} has another chain than the seed {seed}; remove the seed, or take it with "
+                    "`tacita-gateway key import --replace`."
+                )
+            return found, seed
+        if found is not None:
+            return found, None
+        if seed is not None:
+            raise ConfigError(
+                f"{path} is missing and so is its seed {seed}; export one from a running instance, or take "
+                "`seed` out of the configuration to begin a chain of its own."
+            )
+        link = Link(self._schedule.epoch(self._clock()), self._random(CHAIN_SIZE))
+        return KeyState(self._schedule.period, link), None
+
+    def _require_period(self, state: KeyState, path: Path) -> None:
+        if state.period != self._schedule.period:
+            raise ConfigError(
+                f"{path} is for another period_seconds; set that back, or begin with another file."
+            )
+
+    def _forward(self, reached: int) -> int:
+        newest = reached if self._shown is None else max(reached, self._shown.epoch)
+        try:
+            return self._schedule.require_forward(newest, self._clock(), tolerance=tolerance(self._schedule))
+        except ClockSetBack:
+            raise ClockSetBack(
+                "The clock stands before a boundary that the key state has passed; set it right."
+            ) from None
+
+    def _step(self, state: KeyState, now: float, *, accept_gap: bool) -> int:
+        """Return the epoch to advance to. Raises as `turn`, before anything is changed."""
+        epoch = self._forward(state.link.epoch)
+        uptime = self._uptime()
+        self._since = self._since or (now, uptime)
+        if accept_gap:
+            return epoch
+        try:
+            self._schedule.require_step(state.link.epoch, now)
+            # Nor may a clock that is set ahead again and again turn the ratchet faster than time passes.
+            self._schedule.require_step(self._schedule.epoch(self._since[0] + uptime - self._since[1]), now)
+        except ClockAhead:
+            raise ClockAhead(
+                "The clock is more than a period ahead of the key state, or of the time that has passed; set "
+                "it right, or, if there was no gateway for so long, import the state of another instance or "
+                "run `tacita-gateway key rotate --accept-gap`."
+            ) from None
+        return epoch
+
+    def _advanced(self, state: KeyState, epoch: int, now: float) -> KeyState:
+        """Return `state` at `epoch`: with the keys of the epoch before, as long as their grace lasts."""
+        link, retired = state.link, state.retired
+        for following in advance(state.link, epoch):
+            if following.epoch == epoch:
+                retired = Retired(self._schedule.start(epoch) + self._grace, link.keys(self._kems))
+            link = following
+        if retired is not None:
+            # Whoever shortens the grace, or exports with a longer one, means it.
+            until = min(retired.until, self._schedule.start(epoch) + self._grace)
+            retired = Retired(until, retired.keys) if now < until else None
+        return KeyState(state.period, link, retired)
+
+    def _store(self, found: KeyState | None, after: KeyState, seed: Path | None) -> None:
+        if found != after:
+            self._file.write(after)
+        else:
+            self._file.sweep()
+        if seed is not None:
+            destroy_secret(seed)
+
+    def _forget(self) -> None:
+        """Stop accepting keys whose grace is over, whatever becomes of the file."""
+        shown = self._shown
+        if shown is not None and shown.grace_until <= self._clock():
+            offered = {config.key_id for config in shown.published}
+            keys = GatewayKeys(key for key in shown.keys if key.config.key_id in offered)
+            self._shown = replace(shown, keys=keys, grace_until=inf)
+
+    def _show(self, state: KeyState) -> bool:
+        """Make the keys of `state` those that are shown; say whether they are others than before."""
+        if state == self._state:
+            return False
+        listed = [*state.link.keys(self._kems), *state.link.following().keys(self._kems)]
+        offered = {key.key_id for key in listed}
+        # They can only meet where `kems` was changed.
+        kept = [key for key in (state.retired.keys if state.retired else ()) if key.key_id not in offered]
+        self._prepared = {key: self._prepared.get(key) or gateway_key(key) for key in (*listed, *kept)}
+        self._shown = Shown(
+            state.link.epoch,
+            tuple(self._prepared[key].config for key in listed),
+            GatewayKeys(self._prepared.values()),
+            self._schedule.end(state.link.epoch),
+            state.retired.until if state.retired else inf,
+        )
+        self._state = state
+        return True

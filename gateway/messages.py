@@ -6,6 +6,7 @@ suite or ciphertext was wrong; which it was is a counter.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -25,11 +26,14 @@ __all__ = ["Messages"]
 
 
 class Messages:
-    """Handles POST of encapsulated requests, one-shot and chunked."""
+    """Handles POST of encapsulated requests, one-shot and chunked.
+
+    `keys` gives the set of the moment. A chunked message keeps the one that it began with.
+    """
 
     def __init__(
         self,
-        keys: GatewayKeys,
+        keys: Callable[[], GatewayKeys],
         exchange: Exchange,
         budget: TokenBudget,
         limits: Limits,
@@ -84,11 +88,11 @@ class Messages:
                 message = await body.whole()
         except TimeoutError:
             raise _too_slow() from None
-        plaintext, context = oneshot.decapsulate_request(self._keys, message)
+        plaintext, context = oneshot.decapsulate_request(self._keys(), message)
         return WholeEvents(plaintext), context
 
     async def _chunked(self, request: web.Request, body: Body, deadline: float) -> web.StreamResponse:
-        opener = RequestOpener(self._keys)
+        opener = RequestOpener(self._keys())
         plaintexts = await _begin(opener, body, deadline)
         responder = ChunkedResponder(request, opener.response_sealer(), self._budget.response_bytes)
         events = ChunkedEvents(opener, body, plaintexts)

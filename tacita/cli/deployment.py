@@ -202,7 +202,7 @@ class _Plan:
             "gateway": {
                 "authority": origin.partition("://")[2],
                 **self.gateway.listen,
-                "keys": [{"id": 1, "private_key": "gateway/x25519.key"}],
+                "keys": {"state": "gateway/chain.key"},
                 "issuer": {
                     "name": self.issuer.url.partition("://")[2],
                     "directory": self.mirror.mirror["issuer_directory"],

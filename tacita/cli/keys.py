@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["add_command", "run"]
 
-_ROLES = ("issuer",)
+_ROLES = ("issuer", "gateway")
 """Those that have the command `key`, with `list`, `rotate` and `check`, and `--config` and `--json`."""
 
 
@@ -19,7 +19,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add `keys` to the commands of `tacita`."""
     keys = commands.add_parser(
         "keys",
-        help="list, turn over or check the keys of an issuer",
+        help="list, turn over or check the keys of an issuer or a gateway",
         description="Running roles turn their keys over by themselves; this is for looking, for the first "
         "keys, and for what only an operator can decide. See docs/rotation.md.",
         allow_abbrev=False,
@@ -36,7 +36,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     only.add_argument(
         "--replace",
         action="store_true",
-        help="destroy all keys and make others: after a theft or a restore; makes all tokens worthless",
+        help="destroy all keys and make others: after a theft or a restore; all tokens of an issuer become "
+        "worthless",
     )
     _add(verbs, "check", "say what is wrong with the keys; exit code 1 if anything is")
 

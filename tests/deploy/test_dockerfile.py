@@ -58,7 +58,7 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
     assert copied == kept
     assert all((ROOT / source).exists() for source in copied)
     assert "*" in ignore
-    assert any(fnmatch("gateway/x25519.key", line.removeprefix("**/")) for line in ignore)
+    assert any(fnmatch("gateway/chain.key", line.removeprefix("**/")) for line in ignore)
 
 
 @pytest.mark.e2e

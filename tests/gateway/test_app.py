@@ -111,7 +111,7 @@ async def test_a_start_that_cannot_work_is_an_error_of_the_tree(place: Place) ->
         return caught.type
 
     assert await refused(place.config(store='sqlite = "no/such/folder"')) is ConfigError
-    assert await refused(place.config().replace('"one.key"', '"no/one.key"')) is ConfigError
+    assert await refused(place.config().replace('"keys.json"', '"bad.toml/keys.json"')) is ConfigError
     await refused(place.config().replace('authority = "', 'authority = "no name '))
 
 

@@ -19,7 +19,8 @@ def read(folder: Path, text: str) -> GatewayConfig:
 def test_paths_are_relative_to_the_file_and_defaults_are_bounded(tmp_path: Path) -> None:
     config = read(tmp_path, config_text(1, 2))
     assert config.store.sqlite == tmp_path / "spent.sqlite"
-    assert config.keys[0].private_key == tmp_path / "one.key"
+    assert config.keys.state == tmp_path / "keys.json"
+    assert (config.keys.seed, config.keys.period_seconds, config.keys.grace_seconds) == (None, 86_400, 600)
     assert (config.token.request_bytes, config.token.response_bytes, config.token.seconds) == (
         1 << 20, 8 << 20, 300,
     )  # fmt: skip
@@ -31,9 +32,15 @@ def test_paths_are_relative_to_the_file_and_defaults_are_bounded(tmp_path: Path)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("id = 2", "id = 1", "each id is given once"),
-        ("id = 2", "id = 256", "between 0 and 255"),
-        ('kem = "p256"', 'kem = "p384"', "Invalid enum value"),
+        ('"p256"]', '"x25519"]', "each once"),
+        ('"p256"]', '"p384"]', "Invalid enum value"),
+        ('["x25519", "p256"]', "[]", "at least one KEM"),
+        ("[keys]", "[[keys]]", "Expected `object`, got `array`"),
+        ("[keys]", '[keys]\n        seed = "keys.json"', "different files"),
+        ("[keys]", "[keys]\n        period_seconds = 0", "between one second and 366 days"),
+        ("[keys]", "[keys]\n        period_seconds = 600", "at most 3600 and less than a period"),
+        ("[keys]", "[keys]\n        grace_seconds = 3601", "at most 3600 and less than a period"),
+        ("[keys]", "[keys]\n        grace_seconds = -1", "at most 3600 and less than a period"),
         ('store]\n        sqlite = "spent.sqlite"', "store]", "exactly one of sqlite and redis"),
         ("[store]", '[store]\n        redis = "redis://x"', "exactly one of sqlite and redis"),
         ("https://free.example", "https://gateway.example", "each origin is given once"),
@@ -61,9 +68,9 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, old: str, new: 
 
 def test_no_key_and_no_target_are_refused(tmp_path: Path) -> None:
     text = config_text(1, 2)
-    without_keys = text[: text.index("[[keys]]")] + text[text.index("[issuer]") :]
-    with pytest.raises(ConfigError, match="at least one key"):
-        read(tmp_path, without_keys.replace("drain_seconds", "keys = []\n        drain_seconds"))
+    without_keys = text[: text.index("[keys]")] + text[text.index("[issuer]") :]
+    with pytest.raises(ConfigError, match="missing required field `keys`"):
+        read(tmp_path, without_keys)
     without_targets = text[: text.index("[[targets]]")]
     with pytest.raises(ConfigError, match="at least one target"):
         read(tmp_path, without_targets.replace("drain_seconds", "targets = []\n        drain_seconds"))

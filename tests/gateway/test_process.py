@@ -84,7 +84,15 @@ async def test_nothing_of_a_request_or_answer_is_ever_printed(place: Place) -> N
         assert word not in printed
         assert word not in metrics
     events = [json.loads(line)["event"] for line in printed.splitlines()]
-    assert set(events) <= {"starting", "ready", "library", "draining", "stopped"}
+    assert set(events) <= {
+        "chain_begun",
+        "epoch_begun",
+        "starting",
+        "ready",
+        "library",
+        "draining",
+        "stopped",
+    }
 
 
 async def test_on_sigterm_it_is_not_ready_and_an_answer_under_way_ends(place: Place) -> None:
@@ -142,8 +150,8 @@ async def test_spent_tokens_and_keys_outlive_the_process(place: Place) -> None:
 
 
 async def test_a_key_file_that_others_can_read_stops_the_start(place: Place) -> None:
-    (place.folder / "one.key").write_bytes(bytes(32))
-    (place.folder / "one.key").chmod(0o644)
+    (place.folder / "keys.json").write_bytes(bytes(32))
+    (place.folder / "keys.json").chmod(0o644)
     port, admin_port = free_ports(2)
     text = place.config(port=port, admin_port=admin_port)
     started = await start("gateway", text, place.folder, admin_port=admin_port)

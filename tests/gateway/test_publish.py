@@ -1,25 +1,58 @@
 """The two documents: what they say, and that everybody gets the same bytes."""
 
 import json
+from math import inf
 
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from support.clocks import Clock
 from support.gateways import PATH, Gateway
 from support.issuers import CHALLENGE
 from support.ohttp_keys import gateway_key
 from support.raw_http import fields
 
 from gateway.config import TokenBudget
-from gateway.publish import challenge_document, keys_document
+from gateway.keys import Shown
+from gateway.publish import KeysEndpoint, challenge_document, keys_document
 from tacita.ohttp import GatewayKeys
 from tacita.ohttp.keyconfig import decode_list
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.wire import base64url
 
+CHANGES = {"date": "", "cache-control": ""}
+"""What passes with time."""
+
 
 def test_keys_are_listed_in_their_order() -> None:
-    keys = GatewayKeys([gateway_key(key_id=7), gateway_key(key_id=3)])
-    document = keys_document(keys, 600)
+    document = keys_document((gateway_key(key_id=7).config, gateway_key(key_id=3).config), 600)
     assert [config.key_id for config in decode_list(document.body)] == [7, 3]
     assert (document.media_type, document.max_age) == ("application/ohttp-keys", 600)
+
+
+@pytest.mark.parametrize(
+    ("now", "max_age"),
+    [(0.0, 600), (400.0, 600), (400.5, 599), (998.9, 1), (999.1, 0), (1000.0, 0), (1500.0, 0)],
+)
+async def test_no_copy_of_the_keys_outlives_their_epoch(now: float, max_age: int) -> None:
+    key = gateway_key()
+    shown = Shown(4, (key.config,), GatewayKeys([key]), 1000.0, inf)
+    clock = Clock(now)
+    endpoint = KeysEndpoint(lambda: shown, 600, clock=clock)
+    for _ in range(2):
+        answer = await endpoint.handle(make_mocked_request("GET", PATH))
+        assert answer.headers["Cache-Control"] == f"public, max-age={max_age}, no-transform"
+        assert answer.headers["ETag"] == keys_document(shown.published, 0).etag
+
+
+async def test_another_epoch_is_another_document() -> None:
+    first, second = gateway_key(), gateway_key(key_id=2, seed=2)
+    shown = Shown(4, (first.config,), GatewayKeys([first]), 1000.0, inf)
+    endpoint = KeysEndpoint(lambda: shown, 600, clock=lambda: 0.0)
+    before = await endpoint.handle(make_mocked_request("GET", PATH))
+    shown = Shown(5, (second.config,), GatewayKeys([second]), 2000.0, inf)
+    after = await endpoint.handle(make_mocked_request("GET", PATH))
+    assert before.headers["ETag"] != after.headers["ETag"]
+    assert after.body == keys_document(shown.published, 0).body
 
 
 def test_the_challenge_document_says_what_a_token_buys() -> None:
@@ -41,9 +74,10 @@ async def test_both_are_served_alike_to_everybody_and_304_to_whoever_has_them(ga
         )
         named = fields(first)
         assert body == other
-        assert {**named, "date": ""} == {**fields(again), "date": ""}
+        assert {**named, **CHANGES} == {**fields(again), **CHANGES}
         assert named["content-type"] == kind
-        assert named["cache-control"] == "public, max-age=3600, no-transform"
+        max_age = int(named["cache-control"].removeprefix("public, max-age=").removesuffix(", no-transform"))
+        assert 0 <= max_age <= 3600, "less than an hour before midnight"
         assert set(named) == {
             "etag", "content-digest", "cache-control", "content-type", "content-length", "date",
         }  # fmt: skip

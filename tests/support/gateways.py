@@ -128,6 +128,7 @@ def config_text(
     admin_port: int = 0,
     store: str = 'sqlite = "spent.sqlite"',
     token: str = "",
+    keys: str = "",
     limits: str = "",
     more: str = "",
     targets: str = "",
@@ -142,13 +143,10 @@ def config_text(
         port = {port}
         [admin]
         port = {admin_port}
-        [[keys]]
-        id = 1
-        private_key = "one.key"
-        [[keys]]
-        id = 2
-        kem = "p256"
-        private_key = "two.key"
+        [keys]
+        state = "keys.json"
+        kems = ["x25519", "p256"]
+        {keys}
         [issuer]
         name = "issuer.example"
         directory = "http://127.0.0.1:{directory}/directory"

@@ -188,7 +188,7 @@ def _issuer(url: dict[str, str]) -> dict[str, Any]:
 def _gateway(url: dict[str, str], target: str) -> dict[str, Any]:
     return {
         "authority": target.partition("://")[2],
-        "keys": [{"id": 1, "private_key": "one.key"}],
+        "keys": {"state": "keys.json"},
         "issuer": {
             "name": url["issuer"].partition("://")[2],
             # From the issuer itself, for a start without waiting for the mirror.
