@@ -120,6 +120,8 @@ class KeyState:
                 RatchetKey(key.id, PrivateKey.from_bytes(KEMS[key.kem], base64url.decode(key.private_key)))
                 for key in state.retired.keys
             ]
+            if len({key.key_id for key in keys}) != len(keys):
+                raise ValueError("two retired keys have the same key id")
             retired = Retired(state.retired.until, tuple(keys))
         return cls(state.period_seconds, Link(state.epoch, base64url.decode(state.chain)), retired)
 

@@ -269,7 +269,13 @@ class Keyring:
         else:
             self._file.sweep()
         if seed is not None:
-            destroy_secret(seed)
+            try:
+                destroy_secret(seed)
+            except OSError as error:
+                raise ConfigError(
+                    f"{seed} was taken but cannot be destroyed: {error.strerror}; remove it, and any other "
+                    "copy of it, or whoever finds one has all later keys."
+                ) from None
 
     def _forget(self) -> None:
         """Stop accepting keys whose grace is over, whatever becomes of the file."""

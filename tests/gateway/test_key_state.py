@@ -64,6 +64,7 @@ def retired(**changes: Any) -> bytes:
         changed(chain="*" * 44),
         changed(retired={}),
         retired(id=256),
+        retired(id=RETIRED.keys[1].key_id),
         retired(kem="p384"),
         retired(private_key="AAAA"),
         retired(kem="p256", private_key="A" * 43 + "="),

@@ -344,6 +344,20 @@ def test_a_seed_is_destroyed_though_a_crash_came_between(tmp_path: Path, one: In
     assert not seed.exists()
 
 
+def test_a_seed_that_cannot_be_destroyed_stops_the_start(tmp_path: Path, one: Instance) -> None:
+    one.turn()
+    # There is no room for the name under which it would be overwritten. (A mount that is read-only
+    # fails alike, but not for who runs tests as root.)
+    seed = one.export(tmp_path / ("s" * 250))
+    other = Instance(tmp_path / "other", seed=seed)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="taken but cannot be destroyed"):
+            other.turn()
+    seed.unlink()
+    other.turn()
+    assert other.state == one.state
+
+
 def test_a_seed_for_another_chain_is_not_taken_silently(tmp_path: Path, one: Instance) -> None:
     one.turn()
     other = Instance(tmp_path / "other")
