@@ -1,7 +1,8 @@
 """The system's OpenSSL 3: found, checked for its version, and bound by ctypes.
 
 Each user of it lists the functions that it calls, with their types, and gets a library
-of its own with exactly these. ctypes releases the GIL for the time of a call.
+of its own with exactly these. ctypes releases the GIL for the time of a call, unless
+the user says that its calls are too short for that.
 """
 
 import ctypes
@@ -22,8 +23,11 @@ class LibcryptoUnavailable(ConfigError):
     """There is no OpenSSL 3 on this machine, or it lacks a function that we need."""
 
 
-def load(signatures: Signatures) -> ctypes.CDLL:
+def load(signatures: Signatures, *, hold_gil: bool = False) -> ctypes.CDLL:
     """Return libcrypto with the functions of `signatures` typed.
+
+    With `hold_gil` calls keep the GIL: right for those of a microsecond or two, for which handing it to
+    another thread and waiting to have it back would cost more than they do.
 
     Raises:
         LibcryptoUnavailable: it is missing, older than OpenSSL 3, or lacks a function.
@@ -32,7 +36,7 @@ def load(signatures: Signatures) -> ctypes.CDLL:
     if name is None:
         raise LibcryptoUnavailable("libcrypto is not on this machine; install the package libssl3.")
     try:
-        library = ctypes.CDLL(name)
+        library = ctypes.PyDLL(name) if hold_gil else ctypes.CDLL(name)
         library.OpenSSL_version_num.restype = ctypes.c_ulong
         version = library.OpenSSL_version_num()
         for function, (result, arguments) in signatures.items():

@@ -103,7 +103,7 @@ class PartiallyBlindSigner:
             SigningFailed: an operation failed or a result does not verify; none is returned.
         """
         for message in blinded:
-            self.public_key.representative(message)
+            self.public_key.require_in_range(message)
         return self._derived(metadata).sign(blinded) if blinded else []
 
     def _derived(self, metadata: bytes) -> LibcryptoKey:

@@ -79,7 +79,7 @@ class RsaPublicKey:
     Immutable; two are equal when their published bytes are.
     """
 
-    __slots__ = ("e", "handle", "key_id", "modulus_size", "n", "spki")
+    __slots__ = ("_modulus", "_zero", "e", "handle", "key_id", "modulus_size", "n", "spki")
 
     def __init__(self, spki: bytes) -> None:
         """Read the DER bytes of a SubjectPublicKeyInfo.
@@ -110,24 +110,27 @@ class RsaPublicKey:
         self.e = numbers.e
         self.modulus_size = (numbers.n.bit_length() + 7) // 8
         self.handle = handle
+        self._zero = bytes(self.modulus_size)
+        self._modulus = numbers.n.to_bytes(self.modulus_size, "big")
 
     @classmethod
     def from_numbers(cls, numbers: rsa.RSAPublicNumbers) -> Self:
         """Return the key of `numbers` in the form that we publish. Raises `KeyMalformed`."""
         return cls(_spki(_ALGORITHMS[0], _rsa_public_key(numbers)))
 
-    def representative(self, message: bytes) -> int:
-        """Return the integer that `message` stands for.
+    def require_in_range(self, message: bytes) -> None:
+        """Raise `OutOfRange` unless `message` is as long as the modulus, not zero, and below it.
 
-        Zero is refused, too: it is its own signature, so it never hides anything.
-
-        Raises:
-            OutOfRange: the wrong length, zero, or not below the modulus.
+        Zero is its own signature, so it never hides anything.
         """
-        value = int.from_bytes(message, "big")
-        if len(message) != self.modulus_size or not 0 < value < self.n:
+        # Big-endian numbers of one length are in the order of their bytes.
+        if len(message) != self.modulus_size or not self._zero < message < self._modulus:
             raise OutOfRange("A blinded message is outside the range of the key; draw it anew for this key.")
-        return value
+
+    def representative(self, message: bytes) -> int:
+        """Return the integer that `message` stands for. Raises `OutOfRange` as `require_in_range`."""
+        self.require_in_range(message)
+        return int.from_bytes(message, "big")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RsaPublicKey) and self.spki == other.spki

@@ -14,6 +14,12 @@ def test_functions_are_typed() -> None:
     assert library.BN_num_bits_word.argtypes == [ctypes.c_ulong]
 
 
+def test_short_calls_keep_the_gil() -> None:
+    functions: libcrypto.Signatures = {"BN_num_bits_word": (ctypes.c_int, [ctypes.c_ulong])}
+    assert isinstance(load(functions, hold_gil=True), ctypes.PyDLL)
+    assert load(functions, hold_gil=True).BN_num_bits_word(255) == 8
+
+
 def test_no_libcrypto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libcrypto.ctypes.util, "find_library", lambda _: None)
     with pytest.raises(LibcryptoUnavailable, match="libssl3"):

@@ -67,7 +67,7 @@ class CryptoMbSigner:
             SigningFailed: an operation failed or a result does not verify; none is returned.
         """
         for message in blinded:
-            self.public_key.representative(message)
+            self.public_key.require_in_range(message)
         full = len(blinded) - len(blinded) % LANES
         if len(blinded) - full >= MIN_LANES:
             full = len(blinded)

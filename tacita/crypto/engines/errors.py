@@ -20,4 +20,5 @@ class SignerUnreachable(TacitaError):
     """The device that holds the key does not answer. Nothing was released; the next call may reach it."""
 
     status = 503
+    passing = True
     clause = "RFC 9474, Section 4.3"

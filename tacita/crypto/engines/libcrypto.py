@@ -1,59 +1,51 @@
-"""Signs with the system's OpenSSL 3 through ctypes: the fastest engine without special hardware.
+"""Signs with the big numbers of the system's OpenSSL 3: the fastest engine without special hardware.
 
-libcrypto brings what RFC 9474, Section 7.1 asks for: base blinding, constant-time
-exponentiation by CRT, and a comparison of its own. The result is still checked here, by
-the public exponent, before it leaves. (When OpenSSL finds a CRT result wrong it repeats
-the operation with the plain private exponent, so a damaged CRT parameter alone shows as
-slowness, a damaged key as `SigningFailed`.)
+OpenSSL's own RSA raises each result to the public exponent and, where that does not fit,
+tries in another way, whose result nobody looks at. So its check cannot stand in for ours, and
+with it every signature is checked twice. Here the operation is put together from the parts that
+OpenSSL's consists of, with one check, of the very bytes that leave:
 
-Threads: ctypes releases the GIL, so signatures run in parallel. The key is never changed
-after it is read, and OpenSSL guards the blinding and Montgomery caches inside it with
-its own locks. Contexts and buffers are made for one call of `sign` and belong to it.
+    hidden    = message * r^e mod n                         (base blinding)
+    at_p, at_q = hidden^dp mod p, hidden^dq mod q           (two exponentiations in one call)
+    signature = (at_q + q * ((at_p - at_q) / q mod p)) / r
+    message  == signature^e mod n, or nothing is released
+
+RFC 9474, Section 7.1 asks for protection against timing and against faults. The exponentiations
+(by AVX512-IFMA where the CPU has it) take the same time and touch the same memory for all
+operands, and the reductions and multiplications around them are Montgomery's, without a branch
+on their operands. What libcrypto does depending on how many words a number has depends
+on random numbers only, since r hides the message, which a peer chose.
+
+Threads: a key is never written to after it is read. What one call of `sign` writes to is its own; it is
+kept for the next one, with the factor r, which is squared after each use and drawn anew now and then.
 """
 
 import ctypes
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections import deque
+from collections.abc import Sequence
 
+from tacita.crypto.engines.bignum import Numbers, arithmetic, failure
 from tacita.crypto.engines.errors import SigningFailed, SigningUnavailable
-from tacita.crypto.libcrypto import LibcryptoUnavailable, Signatures, load
 from tacita.crypto.rsa_keys import RsaPrivateKey, RsaPublicKey
 
 __all__ = ["LibcryptoKey", "LibcryptoSigner"]
 
-_NO_PADDING = 3
+_FACTOR_USES = 32
+"""How often r is squared before it is drawn anew: as often as OpenSSL does (BN_BLINDING_COUNTER)."""
 
-_POINTER = ctypes.c_void_p
-_SIZE = ctypes.POINTER(ctypes.c_size_t)
-_SIGNATURES: Signatures = {
-    "d2i_AutoPrivateKey": (_POINTER, [_POINTER, ctypes.POINTER(ctypes.c_char_p), ctypes.c_long]),
-    "EVP_PKEY_free": (None, [_POINTER]),
-    "EVP_PKEY_CTX_new": (_POINTER, [_POINTER, _POINTER]),
-    "EVP_PKEY_CTX_free": (None, [_POINTER]),
-    "EVP_PKEY_CTX_set_rsa_padding": (ctypes.c_int, [_POINTER, ctypes.c_int]),
-    "EVP_PKEY_sign_init": (ctypes.c_int, [_POINTER]),
-    "EVP_PKEY_sign": (ctypes.c_int, [_POINTER, ctypes.c_char_p, _SIZE, ctypes.c_char_p, ctypes.c_size_t]),
-    "EVP_PKEY_verify_recover_init": (ctypes.c_int, [_POINTER]),
-    "EVP_PKEY_verify_recover": (
-        ctypes.c_int,
-        [_POINTER, ctypes.c_char_p, _SIZE, ctypes.c_char_p, ctypes.c_size_t],
-    ),
-    "ERR_clear_error": (None, []),
-}
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    try:
-        return load(_SIGNATURES)
-    except LibcryptoUnavailable as unavailable:
-        raise SigningUnavailable(str(unavailable)) from None
+_PARTS = (
+    b"n",
+    b"e",
+    b"rsa-factor1",
+    b"rsa-factor2",
+    b"rsa-exponent1",
+    b"rsa-exponent2",
+    b"rsa-coefficient1",
+)
 
 
 class LibcryptoSigner:
-    """A `Signer` on OpenSSL's private key operation."""
+    """A `Signer` on OpenSSL's big numbers."""
 
     def __init__(self, private_key: RsaPrivateKey) -> None:
         """Hand `private_key` to libcrypto.
@@ -73,7 +65,7 @@ class LibcryptoSigner:
             SigningFailed: an operation failed or a result does not verify; none is returned.
         """
         for message in blinded:
-            self.public_key.representative(message)
+            self.public_key.require_in_range(message)
         return self._key.sign(blinded)
 
 
@@ -84,17 +76,18 @@ class LibcryptoKey:
         """Read RSAPrivateKey (RFC 8017, Section A.1.2) whose modulus has `modulus_size` bytes.
 
         Raises:
-            SigningUnavailable: libcrypto is missing, too old, or does not take the key.
+            SigningUnavailable: libcrypto is missing, too old, or does not take the key, or its primes
+                are not of one length.
         """
         self.modulus_size = modulus_size
-        self._library = _library()
-        start = ctypes.c_char_p(der)
-        handle = self._library.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der))
-        if handle is None:
-            self._library.ERR_clear_error()
-            raise SigningUnavailable("libcrypto does not take the private key; make a new one.")
-        self._handle: int = handle
-        weakref.finalize(self, self._library.EVP_PKEY_free, handle)
+        self._numbers = numbers = Numbers()
+        self.n, self.e, self.p, self.q, self.dp, self.dq, inverse = _read(der, numbers)
+        self.at_n, self.at_p, self.at_q = map(numbers.montgomery, (self.n, self.p, self.q))
+        self.q_inverse = numbers.secret()  # in Montgomery's form
+        short = arithmetic().short
+        if not short.BN_to_montgomery(self.q_inverse, inverse, self.at_p, numbers.context):
+            raise failure()
+        self._idle: deque[_Work] = deque()
 
     def sign(self, messages: Sequence[bytes]) -> list[bytes]:
         """Return the raw signature of each message, in order, each checked by the public exponent.
@@ -104,43 +97,129 @@ class LibcryptoKey:
         Raises:
             SigningFailed: an operation failed or a result does not verify; none is returned.
         """
-        length = self.modulus_size
-        sign, recover = self._library.EVP_PKEY_sign, self._library.EVP_PKEY_verify_recover
-        signature = ctypes.create_string_buffer(length)
-        recovered = ctypes.create_string_buffer(length)
-        size = ctypes.c_size_t(length)  # of the buffer before a call, of what it wrote after it
-        at_size = ctypes.byref(size)
-        results: list[bytes] = []
-        with self._context("sign") as signing, self._context("verify_recover") as checking:
-            for message in messages:
-                if sign(signing, signature, at_size, message, length) != 1 or size.value != length:
-                    raise self._failure()
-                result = signature.raw
-                if recover(checking, recovered, at_size, result, length) != 1 or size.value != length:
-                    raise self._failure()
-                if recovered.raw != message:
-                    raise SigningFailed(
-                        "A signature came out wrong and was withheld; check the key and the machine."
-                    )
-                results.append(result)
-        return results
-
-    @contextmanager
-    def _context(self, operation: str) -> Iterator[int]:
-        library = self._library
-        context = library.EVP_PKEY_CTX_new(self._handle, None)
         try:
-            if (
-                context is None
-                or getattr(library, f"EVP_PKEY_{operation}_init")(context) != 1
-                or library.EVP_PKEY_CTX_set_rsa_padding(context, _NO_PADDING) != 1
-            ):
-                raise self._failure()
-            yield context
-        finally:
-            library.EVP_PKEY_CTX_free(context)  # which takes NULL, too
+            work = self._idle.pop()
+        except IndexError:
+            work = _Work(self)
+        signatures = [work.sign(message) for message in messages]
+        self._idle.append(work)  # not after a failure: nobody knows what is in it then
+        return signatures
 
-    def _failure(self) -> SigningFailed:
-        # OpenSSL queues errors for the thread; a leftover would surface in somebody else's call.
-        self._library.ERR_clear_error()
-        return SigningFailed("libcrypto could not sign; nothing was released. Check the key and the machine.")
+
+class _Work:
+    """What one signature at a time is made in. `key` outlives each call."""
+
+    def __init__(self, key: LibcryptoKey) -> None:
+        self._key = key
+        self._size = key.modulus_size
+        self._long, self._short = arithmetic().long, arithmetic().short
+        self._numbers = numbers = Numbers()
+        self._context = numbers.context
+        self._message, self._recovered = numbers.plain(), numbers.plain()
+        self._a, self._b, self._c = (numbers.secret() for _ in range(3))
+        # r^e and 1/r in Montgomery's form, so that one multiplication each applies them.
+        self._hide, self._reveal = numbers.secret(), numbers.secret()
+        self._left = 0
+        self._bytes = ctypes.create_string_buffer(self._size)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of `message`, checked. Raises `SigningFailed`."""
+        if not self._left:
+            self._draw_factor()
+        self._left -= 1
+        if not (self._load(message) and self._exponentiate() and self._combine() and self._step_factor()):
+            raise failure()
+        signature = self._bytes.raw
+        self._check(signature, message)
+        return signature
+
+    def _load(self, message: bytes) -> object:
+        """Have `a` and `b` be the hidden message mod p and mod q."""
+        key, short, context, hidden = self._key, self._short, self._context, self._c
+        return (
+            short.BN_bin2bn(message, self._size, self._message)
+            and short.BN_mod_mul_montgomery(hidden, self._message, self._hide, key.at_n, context)
+            # Division by Montgomery's R and multiplication with it: a reduction without BN_div.
+            and short.BN_from_montgomery(self._a, hidden, key.at_p, context)
+            and short.BN_to_montgomery(self._a, self._a, key.at_p, context)
+            and short.BN_from_montgomery(self._b, hidden, key.at_q, context)
+            and short.BN_to_montgomery(self._b, self._b, key.at_q, context)
+        )
+
+    def _exponentiate(self) -> object:
+        key = self._key
+        return self._long.BN_mod_exp_mont_consttime_x2(
+            *(self._a, self._a, key.dp, key.p, key.at_p),
+            *(self._b, self._b, key.dq, key.q, key.at_q),
+            self._context,
+        )
+
+    def _combine(self) -> object:
+        """Put together what `a` and `b` have become (Garner), reveal it, and write it down."""
+        key, short, context, a, b, c = self._key, self._short, self._context, self._a, self._b, self._c
+        return (
+            short.BN_mod_mul_montgomery(a, a, key.q_inverse, key.at_p, context)
+            and short.BN_mod_mul_montgomery(c, b, key.q_inverse, key.at_p, context)
+            # p - c is positive, so that no branch is taken on which of the two is larger.
+            and short.BN_sub(c, key.p, c)
+            and short.BN_mod_add_quick(a, a, c, key.p)
+            and short.BN_mul(c, a, key.q, context)
+            and short.BN_add(c, c, b)
+            and short.BN_mod_mul_montgomery(c, c, self._reveal, key.at_n, context)
+            and short.BN_bn2binpad(c, self._bytes, self._size) == self._size
+        )
+
+    def _check(self, signature: bytes, message: bytes) -> None:
+        """Raise `SigningFailed` unless `signature` is one of `message`."""
+        key, short, number = self._key, self._short, self._recovered
+        recovered = self._bytes
+        if not (
+            short.BN_bin2bn(signature, self._size, number)
+            and self._long.BN_mod_exp_mont(number, number, key.e, key.n, self._context, key.at_n)
+            and short.BN_bn2binpad(number, recovered, self._size) == self._size
+        ):
+            raise failure()
+        if recovered.raw != message:
+            raise SigningFailed("A signature came out wrong and was withheld; check the key and the machine.")
+
+    def _draw_factor(self) -> None:
+        key, long, short, context = self._key, self._long, self._short, self._context
+        if not (
+            short.BN_priv_rand_range(self._a, key.n)
+            and long.BN_mod_inverse(self._reveal, self._a, key.n, context)
+            and long.BN_mod_exp_mont(self._hide, self._a, key.e, key.n, context, key.at_n)
+            and short.BN_to_montgomery(self._reveal, self._reveal, key.at_n, context)
+            and short.BN_to_montgomery(self._hide, self._hide, key.at_n, context)
+        ):
+            raise failure()
+        self._left = _FACTOR_USES
+
+    def _step_factor(self) -> object:
+        """Square r, in both of its forms."""
+        short, at_n, context = self._short, self._key.at_n, self._context
+        return short.BN_mod_mul_montgomery(
+            self._hide, self._hide, self._hide, at_n, context
+        ) and short.BN_mod_mul_montgomery(self._reveal, self._reveal, self._reveal, at_n, context)
+
+
+def _read(der: bytes, numbers: Numbers) -> list[int]:
+    """Return the numbers of a private key in the order of `_PARTS`, owned by `numbers`."""
+    short = arithmetic().short
+    start = ctypes.c_char_p(der)
+    key = short.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der))
+    parts = []
+    try:
+        for name in _PARTS:
+            part = ctypes.c_void_p()
+            if key is None or not short.EVP_PKEY_get_bn_param(key, name, ctypes.byref(part)):
+                short.ERR_clear_error()
+                raise SigningUnavailable("libcrypto does not take the private key; make a new one.")
+            parts.append(numbers.take(part.value))
+    finally:
+        short.EVP_PKEY_free(key)  # which takes NULL, too
+    for secret in parts[2:]:
+        numbers.mark_secret(secret)
+    p, q = parts[2:4]
+    if short.BN_num_bits(p) != short.BN_num_bits(q) or not (short.BN_is_odd(p) and short.BN_is_odd(q)):
+        raise SigningUnavailable("A private key is not of two odd primes of one length; make a new one.")
+    return parts

@@ -14,7 +14,7 @@ class _Exporter:
     __slots__ = ()
 
     suite: Suite
-    _labelled: Labelled
+    labelled: Labelled
     _exporter_secret: bytes
 
     def export(self, context: bytes, length: int) -> bytes:
@@ -23,28 +23,28 @@ class _Exporter:
         Raises:
             ValueError: `length` is negative or above 255 digests of the suite's hash.
         """
-        return self._labelled.expand(self._exporter_secret, b"sec", context, length)
+        return self.labelled.expand(self._exporter_secret, b"sec", context, length)
 
 
 class SenderContext(SealingSequence, _Exporter):
     """The sender's end: `seal` and `export`."""
 
-    __slots__ = ("_exporter_secret", "_labelled", "suite")
+    __slots__ = ("_exporter_secret", "labelled", "suite")
 
     def __init__(self, schedule: KeySchedule, shared_secret: bytes) -> None:
         cipher, base_nonce, self._exporter_secret = schedule.derive(shared_secret)
         super().__init__(cipher, base_nonce)
-        self._labelled = schedule.labelled
+        self.labelled = schedule.labelled
         self.suite = schedule.suite
 
 
 class RecipientContext(OpeningSequence, _Exporter):
     """The recipient's end: `open` and `export`."""
 
-    __slots__ = ("_exporter_secret", "_labelled", "suite")
+    __slots__ = ("_exporter_secret", "labelled", "suite")
 
     def __init__(self, schedule: KeySchedule, shared_secret: bytes) -> None:
         cipher, base_nonce, self._exporter_secret = schedule.derive(shared_secret)
         super().__init__(cipher, base_nonce)
-        self._labelled = schedule.labelled
+        self.labelled = schedule.labelled
         self.suite = schedule.suite

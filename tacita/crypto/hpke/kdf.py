@@ -11,7 +11,7 @@ against that one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tacita.crypto.hpke.suites import Kdf
@@ -63,6 +63,15 @@ class Hkdf:
         inner, outer = self._pads(salt)
         digest: bytes = self._new(outer + self._new(inner + ikm).digest()).digest()
         return digest
+
+    def first_blocks(self, prk: bytes, infos: Iterable[bytes]) -> list[bytes]:
+        """HKDF-Expand for several `infos`, to `size` bytes each.
+
+        Each ends in the counter of the first block, b"\\x01", for callers that compute them ahead.
+        """
+        inner, outer = self._pads(prk)
+        new = self._new
+        return [new(outer + new(inner + info).digest()).digest() for info in infos]
 
     def keyed(self, key: bytes, prefix: bytes = b"") -> Hmac:
         """Return an HMAC under `key` that computes what is common to several messages once."""

@@ -2,12 +2,12 @@
 
 A KEM need not be Diffie-Hellman: a private key is whatever `load_private` accepts,
 an encapsulated key has `Kem.n_enc` bytes, and `ephemeral` is the KEM's own input to
-a repeatable encapsulation (for the DHKEMs, the ephemeral private key).
+a repeatable encapsulation (for the DHKEMs, the ephemeral private key), if it has one.
 """
 
 from typing import Protocol
 
-from tacita.crypto.hpke import kem_p256, kem_x25519
+from tacita.crypto.hpke import kem_p256, kem_x25519, kem_xwing
 from tacita.crypto.hpke.suites import Kem
 
 __all__ = ["KemModule", "KemPrivateKey", "KemPublicKey", "module"]
@@ -21,7 +21,12 @@ class KemPublicKey(Protocol):
         ...
 
     def encapsulate(self, ephemeral: bytes | None) -> tuple[bytes, bytes]:
-        """Encap: return (shared secret, enc). Raises `InvalidKey`."""
+        """Encap: return (shared secret, enc).
+
+        Raises:
+            InvalidKey: there is no secret result, or `ephemeral` is no key.
+            ValueError: this KEM has no use for `ephemeral`.
+        """
         ...
 
 
@@ -60,6 +65,7 @@ class KemModule(Protocol):
 _MODULES: dict[Kem, KemModule] = {
     Kem.P256: kem_p256,
     Kem.X25519: kem_x25519,
+    Kem.XWING: kem_xwing,
 }
 
 

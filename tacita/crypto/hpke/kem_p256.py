@@ -68,8 +68,13 @@ class P256PrivateKey:
         return self._public
 
     def decapsulate(self, enc: bytes) -> bytes:
-        """Return the shared secret. Raises `InvalidKey`."""
-        dh = self.key.exchange(_ECDH, _load_point(enc))
+        """Return the shared secret. Raises `InvalidKey`, when the exchange would have been done as well."""
+        try:
+            point = _load_point(enc)
+        except InvalidKey:
+            self.key.exchange(_ECDH, self.key.public_key())
+            raise
+        dh = self.key.exchange(_ECDH, point)
         return _DHKEM.shared_secret(dh, enc, self._public.to_bytes())
 
 

@@ -36,7 +36,8 @@ class PublicKey:
     def encapsulate(self, ephemeral: bytes | None = None) -> tuple[bytes, bytes]:
         """Encap: return (shared secret, enc).
 
-        `ephemeral` replaces fresh randomness so that vectors replay. Raises `InvalidKey`.
+        `ephemeral` replaces fresh randomness so that vectors replay; X-Wing raises `ValueError` for
+        one. Raises `InvalidKey`.
         """
         return self._key.encapsulate(ephemeral)
 

@@ -37,12 +37,10 @@ class KeySchedule:
 
     __slots__ = (
         "_aead",
-        "_exporter_info",
         "_hkdf",
-        "_key_info",
+        "_infos",
         "_n_k",
         "_n_n",
-        "_nonce_info",
         "_secret_input",
         "labelled",
         "suite",
@@ -59,13 +57,15 @@ class KeySchedule:
         self._n_n = suite.n_n
         self._secret_input = labelled.extract_input(b"secret", b"")
         # b"\x01" is the block counter of HKDF-Expand.
-        self._key_info = labelled.expand_input(b"key", context, suite.n_k) + b"\x01"
-        self._nonce_info = labelled.expand_input(b"base_nonce", context, suite.n_n) + b"\x01"
-        self._exporter_info = labelled.expand_input(b"exp", context, labelled.hkdf.size) + b"\x01"
+        self._infos = (
+            labelled.expand_input(b"key", context, suite.n_k) + b"\x01",
+            labelled.expand_input(b"base_nonce", context, suite.n_n) + b"\x01",
+            labelled.expand_input(b"exp", context, labelled.hkdf.size) + b"\x01",
+        )
 
     def derive(self, shared_secret: bytes) -> Secrets:
         """Return the secrets of the context that `shared_secret` (32 bytes) opens."""
-        mac = self._hkdf.keyed(self._hkdf.extract(shared_secret, self._secret_input))
-        key = mac.digest(self._key_info)[: self._n_k]
-        base_nonce = mac.digest(self._nonce_info)[: self._n_n]
-        return Secrets(cipher(self._aead, key), base_nonce, mac.digest(self._exporter_info))
+        hkdf = self._hkdf
+        prk = hkdf.extract(shared_secret, self._secret_input)
+        key, base_nonce, exporter_secret = hkdf.first_blocks(prk, self._infos)
+        return Secrets(cipher(self._aead, key[: self._n_k]), base_nonce[: self._n_n], exporter_secret)
