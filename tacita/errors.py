@@ -7,7 +7,8 @@ turn any of them into a problem document (RFC 9457):
 
 - `status`: the HTTP status of the answer,
 - `problem_type`: the problem's type URI,
-- `clause`: the specification that demands the refusal.
+- `clause`: the specification that demands the refusal,
+- `passing`: whether it may be over in a moment with nobody doing anything, so that trying again is right.
 
 The message of an error is one sentence that says what happened and what to do.
 It is written by us and never contains anything that a peer sent: no token, key,
@@ -25,6 +26,7 @@ class TacitaError(Exception):
     status: ClassVar[int] = 500
     problem_type: ClassVar[str] = "about:blank"
     clause: ClassVar[str] = ""
+    passing: ClassVar[bool] = False
 
 
 class DecodeError(TacitaError):

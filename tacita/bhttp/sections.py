@@ -19,9 +19,10 @@ from tacita.bhttp.messages import Field, Fields, Form
 from tacita.bhttp.rules import check_fields
 from tacita.wire import varint
 
-__all__ = ["KnownSection", "OpenSection", "integer", "write"]
+__all__ = ["LINE_OVERHEAD", "KnownSection", "OpenSection", "integer", "read_lines", "write"]
 
-_LINE_OVERHEAD: Final = 32
+LINE_OVERHEAD: Final = 32
+_SHORT: Final = [varint.encode(length) for length in range(0x40)]
 
 
 def integer(data: bytes, offset: int) -> tuple[int, int]:
@@ -42,7 +43,13 @@ def write(fields: Sequence[Field], form: Form) -> bytes:
     check_fields(fields)
     parts: list[bytes] = []
     for name, value in fields:
-        parts += (varint.encode(len(name)), name, varint.encode(len(value)), value)
+        named, valued = len(name), len(value)
+        parts += (
+            _SHORT[named] if named < 0x40 else varint.encode(named),
+            name,
+            _SHORT[valued] if valued < 0x40 else varint.encode(valued),
+            value,
+        )
     lines = b"".join(parts)
     return varint.encode(len(lines)) + lines if form == "known" else lines + b"\0"
 
@@ -77,14 +84,15 @@ class KnownSection:
             return None, offset
         if not length:
             return (), end
-        fields = _lines(data[begin:end])
-        if length + _LINE_OVERHEAD * len(fields) > self._limit:
+        fields = read_lines(data[begin:end])
+        if length + LINE_OVERHEAD * len(fields) > self._limit:
             raise FieldsTooLarge("A field section has too many lines; send fewer fields.")
         check_fields(fields)
         return tuple(fields), end
 
 
-def _lines(section: bytes) -> list[Field]:
+def read_lines(section: bytes) -> list[Field]:
+    """Return the lines of a known-length section, unchecked. Raises `InvalidField` if they do not fit."""
     fields: list[Field] = []
     end = len(section)
     offset = 0
@@ -157,13 +165,13 @@ class OpenSection:
             if end > len(data):
                 break
             self._lines.append((data[name:middle], data[value:end]))
-            self._budget -= end - begin + _LINE_OVERHEAD
+            self._budget -= end - begin + LINE_OVERHEAD
             begin = end
         self.missing = end - begin
         return None, begin
 
     def _allow(self, line: int) -> None:
-        if line + _LINE_OVERHEAD > self._budget:
+        if line + LINE_OVERHEAD > self._budget:
             raise FieldsTooLarge("A field section is too large; send fewer or shorter fields.")
 
     def _close(self) -> Fields:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tacita.bhttp import sections
 from tacita.bhttp.decoder import RequestDecoder, ResponseDecoder
+from tacita.bhttp.direct import known_request
 from tacita.bhttp.encoder import write_informational, write_request_head, write_response_head
 from tacita.bhttp.errors import TruncatedMessage
 from tacita.bhttp.messages import (
@@ -60,6 +61,9 @@ def encode_response(message: Response, *, form: Form = "known", padding: int = 0
 
 def decode_request(data: bytes) -> Request:
     """Return the request that `data` is, in whichever form. Raises what `RequestDecoder` raises."""
+    plain = known_request(data)
+    if plain is not None:
+        return plain
     decoder = RequestDecoder()
     events = decoder.feed(data) + decoder.finish()
     for event in events:

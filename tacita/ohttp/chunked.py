@@ -16,9 +16,10 @@ it may have been cut (Section 7.1). After an error an object does nothing more.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import ClassVar, Protocol
 
-from tacita.crypto.hpke import HpkeError, Suite
+from tacita.crypto.hpke import HpkeError, InvalidKey, OpenFailed, Suite
 from tacita.crypto.hpke.sequence import OpeningSequence, SealingSequence
 from tacita.errors import TacitaError
 from tacita.ohttp.errors import (
@@ -27,10 +28,19 @@ from tacita.ohttp.errors import (
     RequestTruncated,
     ResponseRefused,
     ResponseTruncated,
+    SuiteNotOffered,
     UndecryptableRequest,
 )
 from tacita.ohttp.exchange import CHUNKED, HEADER_SIZE, ResponseSecret, start
-from tacita.ohttp.framing import MAX_CHUNK, ChunkSplitter, InvalidChunk, MissingFinalChunk, frame, frame_final
+from tacita.ohttp.framing import (
+    MAX_CHUNK,
+    TAG_SIZE,
+    ChunkSplitter,
+    InvalidChunk,
+    MissingFinalChunk,
+    frame,
+    frame_final,
+)
 from tacita.ohttp.keyconfig import KeyConfig
 from tacita.ohttp.keys import GatewayKeys
 
@@ -257,6 +267,12 @@ class RequestOpener(_Opener):
         """
         return self._ready().enc
 
+    @property
+    def key_id(self) -> int:
+        """The id of the key that the request is sealed to. Raises as `enc`."""
+        self._ready()
+        return self._prefix[0]
+
     def response_sealer(self, nonce: bytes | None = None) -> ResponseSealer:
         """Return what seals the response; as soon as the header has been read.
 
@@ -281,6 +297,19 @@ class RequestOpener(_Opener):
             enc = prefix[HEADER_SIZE:]
             self._sequence = context = setup.open(enc)
             self._secret = ResponseSecret(context, enc, CHUNKED)
+
+    def _fail(self, error: TacitaError) -> TacitaError:
+        # As for the one-shot form: a first chunk that does not open takes no longer than what is none.
+        # How a stream was cut into chunks, and where it ended, everybody could see.
+        prefix = bytes(self._prefix)
+        if isinstance(error, InvalidKey):
+            self._keys.setup(CHUNKED, prefix[:HEADER_SIZE]).in_vain(b"")
+        elif self._sequence is None and isinstance(error, SuiteNotOffered | RequestTruncated):
+            self._keys.in_vain(CHUNKED, prefix)
+        elif self._sequence is not None and isinstance(error, InvalidChunk):
+            with suppress(OpenFailed):
+                self._sequence.open(_NOT_FINAL, bytes(TAG_SIZE))
+        return super()._fail(error)
 
 
 class ResponseOpener(_Opener):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tacita.crypto.hpke import RecipientContext, SenderContext, Suite, kdf, setup_sender
+from tacita.crypto.hpke import RecipientContext, SenderContext, Suite, setup_sender
 from tacita.crypto.hpke.aead import Cipher, cipher
 from tacita.ohttp.errors import NoUsableKey
 from tacita.ohttp.keyconfig import KeyConfig
@@ -51,6 +51,10 @@ def header(key_id: int, suite: Suite) -> bytes:
     return key_id.to_bytes(1, "big") + suite.to_bytes()
 
 
+_RESPONSE_INFOS = (b"key\x01", b"nonce\x01")
+"""RFC 9458, Section 4.4, with the counter of HKDF-Expand's first block: no key or nonce takes a second."""
+
+
 class ResponseKeys(NamedTuple):
     """What a response is sealed with."""
 
@@ -61,13 +65,13 @@ class ResponseKeys(NamedTuple):
 class ResponseSecret:
     """The exported secret of one request, out of which a response's keys are derived."""
 
-    __slots__ = ("_aead", "_hkdf", "_secret", "enc", "nonce_size")
+    __slots__ = ("_hkdf", "_secret", "_suite", "enc", "nonce_size")
 
     def __init__(self, context: SenderContext | RecipientContext, enc: bytes, labels: Labels) -> None:
-        self._aead = aead = context.suite.aead
-        self._hkdf = kdf.of(context.suite.kdf)
+        self._suite = suite = context.suite
+        self._hkdf = context.labelled.hkdf
         self.enc = enc
-        self.nonce_size = max(aead.n_n, aead.n_k)
+        self.nonce_size = max(suite.n_n, suite.n_k)
         self._secret = context.export(labels.response, self.nonce_size)
 
     def derive(self, response_nonce: bytes) -> ResponseKeys:
@@ -79,8 +83,9 @@ class ResponseSecret:
         if len(response_nonce) != self.nonce_size:
             raise ValueError("the response nonce has another length than max(Nn, Nk)")
         prk = self._hkdf.extract(self.enc + response_nonce, self._secret)
-        key = self._hkdf.expand(prk, b"key", self._aead.n_k)
-        return ResponseKeys(cipher(self._aead, key), self._hkdf.expand(prk, b"nonce", self._aead.n_n))
+        key, nonce = self._hkdf.first_blocks(prk, _RESPONSE_INFOS)
+        suite = self._suite
+        return ResponseKeys(cipher(suite.aead, key[: suite.n_k]), nonce[: suite.n_n])
 
 
 class Start(NamedTuple):

@@ -148,6 +148,9 @@ def decode_list(data: bytes) -> tuple[KeyConfig, ...]:
 def select(configs: Iterable[KeyConfig]) -> KeyConfig:
     """Return the first configuration with a suite that is implemented: the gateway's order rules.
 
+    So all clients of one version choose alike, and it is for the gateway to put X-Wing first. A
+    client that preferred it by itself would stand out among those that do not.
+
     Raises:
         NoUsableKey: there is none.
     """

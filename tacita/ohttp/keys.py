@@ -1,10 +1,11 @@
 """The keys that a gateway opens requests with (RFC 9458, Sections 4.3 and 6.4)."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
-from tacita.crypto.hpke import PrivateKey, RecipientSetup
+from tacita.crypto.hpke import OpenFailed, PrivateKey, RecipientSetup
 from tacita.ohttp.errors import SuiteNotOffered, UnknownKey
-from tacita.ohttp.exchange import CHUNKED, ONE_SHOT, Labels, header
+from tacita.ohttp.exchange import CHUNKED, HEADER_SIZE, ONE_SHOT, Labels, header
 from tacita.ohttp.keyconfig import KeyConfig
 
 __all__ = ["GatewayKey", "GatewayKeys"]
@@ -17,7 +18,7 @@ class GatewayKey:
     and each form of the protocol.
     """
 
-    __slots__ = ("config", "private_key", "setups")
+    __slots__ = ("config", "private_key", "setups", "stand_in")
 
     def __init__(self, config: KeyConfig, private_key: PrivateKey) -> None:
         """Take a pair.
@@ -31,6 +32,8 @@ class GatewayKey:
             raise ValueError("the key configuration offers no suite that is implemented")
         self.config = config
         self.private_key = private_key
+        _, self.stand_in = private_key.public_key.encapsulate()
+        """An encapsulated key for messages without one; nobody knows what is inside."""
         self.setups = {
             (labels, head): RecipientSetup(suite, private_key, labels.info(head))
             for labels in (ONE_SHOT, CHUNKED)
@@ -86,3 +89,14 @@ class GatewayKeys:
         if setup is None:
             raise SuiteNotOffered if head[0] in self._by_id else UnknownKey
         return setup
+
+    def in_vain(self, labels: Labels, message: bytes) -> None:
+        """Spend on `message`, which is no request, the time that it takes to find one that does not open.
+
+        Under a key id that is known, that is: the others are public.
+        """
+        key = self._by_id.get(message[0]) if message else None
+        if key is not None:
+            setup = key.setups[labels, header(key.config.key_id, key.config.suites[0])]
+            with suppress(OpenFailed):
+                setup.open(key.stand_in).open(b"", message[HEADER_SIZE:].ljust(setup.suite.n_t, b"\0"))

