@@ -6,17 +6,21 @@
 
 base64url is written padded, as the RFC demands, and read with or without. The parameter
 `extensions` comes with tokens that carry public metadata, after the draft that
-`tacita.privacypass.extensions` names.
+`tacita.privacypass.extensions` names. Type 0xE5AC has a challenge and a token of its own, and
+`rate-limit`, after the draft that `tacita.privacypass.types.arc_codepoints` names, Section 6.
 """
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from tacita.errors import DecodeError
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.errors import TokenMalformed, TokenMissing
 from tacita.privacypass.extensions import Extensions
 from tacita.privacypass.token import Token
+from tacita.privacypass.types import arc_codepoints, arc_token
+from tacita.privacypass.types.arc_challenge import CredentialChallenge
 from tacita.wire import base64url
 from tacita.wire.authparams import (
     Challenge,
@@ -28,17 +32,26 @@ from tacita.wire.authparams import (
 
 __all__ = [
     "SCHEME",
+    "AnyChallenge",
+    "AnyToken",
     "PrivateTokenChallenge",
     "format_authorization",
     "format_www_authenticate",
     "parse_authorization",
     "parse_extended_authorization",
+    "parse_redemption",
     "parse_www_authenticate",
 ]
 
 SCHEME = "PrivateToken"
 
-_MAX_AGE_DIGITS = 10
+AnyChallenge: TypeAlias = TokenChallenge | CredentialChallenge
+"""What any token type is challenged with; `CredentialChallenge` is for type 0xE5AC and nothing else."""
+
+AnyToken: TypeAlias = Token | arc_token.Token
+"""What any token type is redeemed with; both have `token_type` and `token_key_id`."""
+
+_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +59,15 @@ class PrivateTokenChallenge:
     """One challenge of the scheme.
 
     `token_key` is the issuer's public key as its token type encodes it, and `max_age` the seconds for
-    which the origin takes tokens for this challenge; both are optional.
+    which the origin takes tokens for this challenge; both are optional. `rate_limit` goes with type
+    0xE5AC: how many presentations of a credential the origin takes. One that differs from
+    client to client divides them: take it from where everybody gets the same bytes.
     """
 
-    challenge: TokenChallenge
+    challenge: AnyChallenge
     token_key: bytes | None = None
     max_age: int | None = None
+    rate_limit: int | None = None
 
 
 def format_www_authenticate(challenges: Iterable[PrivateTokenChallenge]) -> bytes:
@@ -81,7 +97,7 @@ def parse_www_authenticate(value: bytes, *, token_types: Collection[int]) -> lis
     return [challenge for challenge in found if challenge is not None]
 
 
-def format_authorization(token: Token, extensions: Extensions | None = None) -> bytes:
+def format_authorization(token: AnyToken, extensions: Extensions | None = None) -> bytes:
     """Return the value of an Authorization field that redeems `token`, with the extensions that it has."""
     parameters = [("token", base64url.encode(token.encode()))]
     if extensions is not None:
@@ -97,7 +113,7 @@ def parse_authorization(value: bytes) -> Token:
         TokenMalformed: the parameter is not a token of a type that we know.
         AuthParamsMalformed, AuthFieldTooLong: not the credentials of any scheme.
     """
-    return _token(parse_credentials(value))
+    return _default(_encoded(parse_credentials(value)))
 
 
 def parse_extended_authorization(value: bytes) -> tuple[Token, Extensions | None]:
@@ -110,23 +126,54 @@ def parse_extended_authorization(value: bytes) -> tuple[Token, Extensions | None
         TokenMalformed: the extensions are not ones, too.
     """
     credentials = parse_credentials(value)
-    token, text = _token(credentials), credentials.get("extensions")
-    if text is None:
-        return token, None
+    return _default(_encoded(credentials)), _extensions(credentials)
+
+
+def parse_redemption(value: bytes) -> tuple[AnyToken, Extensions | None]:
+    """Read the value of an Authorization field with a token of any type that there is here.
+
+    As `parse_extended_authorization`, and tokens of type 0xE5AC are `types.arc_token.Token`. Raises
+    the same.
+    """
+    credentials = parse_credentials(value)
+    encoded = _encoded(credentials)
+    of_credential = int.from_bytes(encoded[:2], "big") == arc_codepoints.TOKEN_TYPE
+    token = _read_token(arc_token.Token, encoded) if of_credential else _default(encoded)
+    return token, _extensions(credentials)
+
+
+_T = TypeVar("_T", Token, arc_token.Token)
+
+
+def _read_token(kind: type[_T], encoded: bytes) -> _T:
     try:
-        return token, Extensions.decode(base64url.decode(text))
+        return kind.decode(encoded)
     except DecodeError:
-        raise TokenMalformed("The extensions of a token cannot be read; get another token.") from None
+        raise TokenMalformed("The token is not one of a supported type; get another.") from None
 
 
-def _token(credentials: Challenge) -> Token:
+def _default(encoded: bytes) -> Token:
+    return _read_token(Token, encoded)
+
+
+def _encoded(credentials: Challenge) -> bytes:
     text = credentials.get("token") if credentials.is_scheme(SCHEME) else None
     if text is None:
         raise TokenMissing("The request carries no PrivateToken; answer the challenge with one.")
     try:
-        return Token.decode(base64url.decode(text))
+        return base64url.decode(text)
     except DecodeError:
         raise TokenMalformed("The token is not one of a supported type; get another.") from None
+
+
+def _extensions(credentials: Challenge) -> Extensions | None:
+    text = credentials.get("extensions")
+    if text is None:
+        return None
+    try:
+        return Extensions.decode(base64url.decode(text))
+    except DecodeError:
+        raise TokenMalformed("The extensions of a token cannot be read; get another token.") from None
 
 
 def _parameters(challenge: PrivateTokenChallenge) -> Iterable[tuple[str, str]]:
@@ -135,6 +182,8 @@ def _parameters(challenge: PrivateTokenChallenge) -> Iterable[tuple[str, str]]:
         yield "token-key", base64url.encode(challenge.token_key)
     if challenge.max_age is not None:
         yield "max-age", str(challenge.max_age)
+    if challenge.rate_limit is not None:
+        yield "rate-limit", str(challenge.rate_limit)
 
 
 def _read(challenge: Challenge, token_types: Collection[int]) -> PrivateTokenChallenge | None:
@@ -142,13 +191,21 @@ def _read(challenge: Challenge, token_types: Collection[int]) -> PrivateTokenCha
     if encoded is None:
         return None
     structure = base64url.decode(encoded)
-    if int.from_bytes(structure[:2], "big") not in token_types:
+    token_type = int.from_bytes(structure[:2], "big")
+    if token_type not in token_types:
         return None
+    of_credential = token_type == arc_codepoints.TOKEN_TYPE
     key, age = challenge.get("token-key"), challenge.get("max-age")
-    if age is not None and not (age.isascii() and age.isdigit() and len(age) <= _MAX_AGE_DIGITS):
+    limit = challenge.get("rate-limit") if of_credential else None
+    if not all(one is None or _is_number(one) for one in (age, limit)):
         return None
     return PrivateTokenChallenge(
-        TokenChallenge.decode(structure),
+        (CredentialChallenge if of_credential else TokenChallenge).decode(structure),
         None if key is None else base64url.decode(key),
         None if age is None else int(age),
+        None if limit is None else int(limit),
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS

@@ -17,6 +17,8 @@ The statuses, by media type:
     amortized   200; 422 for any of its elements or its key, and for too many tokens or none
     generic     200, or 206 where some requests, but not all, were granted; 400 where none was;
                 422 where it cannot be read, has a type that nobody knows, or asks for too much
+    credential  200; 422 for a request that cannot be read, whose proof does not hold, or a key
+                that does not issue; 415 from an issuer that gives no credentials
     other       415
 
 The draft has 422 in one place (Section 6.2) and 415 in another (6.1) for a wrong media type; 415
@@ -28,13 +30,17 @@ apart by the length of their type's TokenRequest; the request of 0xDA7A is an Ex
 which has no such length, and neither draft says how it would stand there. So a batch that holds
 one is unreadable (422), here as for everybody who knows no better. Its extensions are public and split the
 clients; `ExpirationPolicy` says which ones are signed at all.
+
+Type 0xE5AC (experimental) is asked for under a media type of its own, one credential at a time; no
+draft puts it into a batch, and under the other media types it is a type that nobody knows. A credential
+counts as the presentations that it is good for.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tacita.crypto.partially_blind_keys import PartiallyBlindSigner
 from tacita.crypto.signer import Signer, SignerUnreachable
@@ -51,7 +57,7 @@ from tacita.privacypass.errors import (
     UnsupportedMediaType,
 )
 from tacita.privacypass.extensions import ExpirationPolicy
-from tacita.privacypass.types import blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
+from tacita.privacypass.types import arc, blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
 from tacita.privacypass.types.voprf import PrivateKey
 
 __all__ = [
@@ -75,19 +81,20 @@ Clock: TypeAlias = Callable[[], float]
 
 # Modules of token types have the same names, so that one way leads through all of them.
 _MODULES: Mapping[int, Any] = {
-    module.TOKEN_TYPE: module for module in (voprf_p384, blind_rsa, voprf_ristretto255, partially_blind_rsa)
+    module.TOKEN_TYPE: module
+    for module in (voprf_p384, blind_rsa, voprf_ristretto255, partially_blind_rsa, arc)
 }
 
 
 @dataclass(frozen=True, slots=True)
 class IssuingKey:
-    """A key of the issuer: what signs for token type 0x0002 or 0xDA7A, or a private key of a type on VOPRF.
+    """A key of the issuer: what signs for token type 0x0002 or 0xDA7A, or a private key of another type.
 
     `not_before` is the UNIX time from which clients use it; `may_issue` is false before that, and
     again once the key is only good for redeeming.
     """
 
-    signer: Signer | PartiallyBlindSigner | PrivateKey = field(repr=False)
+    signer: Signer | PartiallyBlindSigner | PrivateKey | arc.PrivateKey = field(repr=False)
     not_before: int
     may_issue: bool
 
@@ -98,12 +105,14 @@ class IssuingKey:
             return self.signer.token_type
         if isinstance(self.signer, PartiallyBlindSigner):
             return partially_blind_rsa.TOKEN_TYPE
+        if isinstance(self.signer, arc.PrivateKey):
+            return arc.TOKEN_TYPE
         return blind_rsa.TOKEN_TYPE
 
     @property
     def public_key(self) -> bytes:
-        """The key as the directory publishes it: SubjectPublicKeyInfo (original bytes), or an element."""
-        if isinstance(self.signer, PrivateKey):
+        """The key as the directory publishes it: SubjectPublicKeyInfo (original bytes), or elements."""
+        if isinstance(self.signer, PrivateKey | arc.PrivateKey):
             return self.signer.public_key.encoding
         return self.signer.public_key.spki
 
@@ -154,11 +163,22 @@ class _Form(Enum):
     SINGLE = REQUEST_MEDIA_TYPE
     GENERIC = batch.REQUEST_MEDIA_TYPE
     AMORTIZED = amortized.REQUEST_MEDIA_TYPE
+    CREDENTIAL = arc.REQUEST_MEDIA_TYPE
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A request that can be granted: for which type, key and number of tokens, and as its type reads it."""
+_RESPONSE_MEDIA_TYPES = {
+    _Form.SINGLE: RESPONSE_MEDIA_TYPE,
+    _Form.GENERIC: batch.RESPONSE_MEDIA_TYPE,
+    _Form.AMORTIZED: amortized.RESPONSE_MEDIA_TYPE,
+    _Form.CREDENTIAL: arc.RESPONSE_MEDIA_TYPE,
+}
+
+
+class _Wanted(NamedTuple):
+    """A request that can be granted: for which type, key and number of tokens, and as its type reads it.
+
+    There are a hundred to a batch, so it is of the kind that is made fastest.
+    """
 
     token_type: int
     key_id: bytes
@@ -170,7 +190,7 @@ class _Wanted:
 class TokenRequests:
     """What a body asked for: one request or a batch, with None for each request that cannot be granted.
 
-    An amortized batch is one request for several tokens.
+    An amortized batch is one request for several tokens, and so is one for a credential.
     """
 
     form: _Form
@@ -179,12 +199,17 @@ class TokenRequests:
     @property
     def batched(self) -> bool:
         """Whether the body was a batch of either kind."""
-        return self.form is not _Form.SINGLE
+        return self.form in {_Form.GENERIC, _Form.AMORTIZED}
 
     @property
     def count(self) -> int:
-        """How many tokens will be issued: what to charge. At least 1."""
+        """How many tokens, or presentations, will be issued: what to charge. At least 1."""
         return sum(one.tokens for one in self.wanted if one is not None)
+
+    @property
+    def signatures(self) -> int:
+        """How often a key will be used: what `issue` costs the issuer. As `count`, but 1 for a credential."""
+        return 1 if self.form is _Form.CREDENTIAL else self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +228,14 @@ def parse(
     *,
     max_batch: int,
     expiration: ExpirationPolicy | None = None,
+    presentation_limit: int | None = None,
     clock: Clock = time.time,
 ) -> TokenRequests:
     """Read a request body of at most `max_batch` tokens. Parameters of `media_type` do not matter.
 
     Elements of a curve are decoded here, which takes about 50 microseconds each for type 0x0001.
-    `expiration` is what type 0xDA7A may ask for by `clock`; without it that type is not granted.
+    `expiration` is what type 0xDA7A may ask for by `clock`; without it that type is not granted. A credential
+    of type 0xE5AC counts as `presentation_limit` tokens, the limit of the origins that take it; likewise.
 
     Raises:
         UnsupportedMediaType: (415) neither a token request nor a batch of them.
@@ -222,6 +249,10 @@ def parse(
     except ValueError:
         raise UnsupportedMediaType("The media type is neither a token request nor a batch of them.") from None
     match form:
+        case _Form.CREDENTIAL:
+            if presentation_limit is None:
+                raise UnsupportedMediaType("This issuer gives no credentials; ask for tokens.")
+            return TokenRequests(form, (_read_as(arc, body, keys, presentation_limit),))
         case _Form.SINGLE:
             wanted = _read(body, keys)
             if wanted.token_type == partially_blind_rsa.TOKEN_TYPE:
@@ -280,8 +311,7 @@ def _answer(requests: TokenRequests, granted: list[bytes | None]) -> TokenRespon
     if requests.form is not _Form.GENERIC:
         if granted[0] is None:
             return UnknownTokenKey("The key of the request has stopped issuing; fetch the directory again.")
-        media_type = RESPONSE_MEDIA_TYPE if requests.form is _Form.SINGLE else amortized.RESPONSE_MEDIA_TYPE
-        return TokenResponses(200, media_type, granted[0])
+        return TokenResponses(200, _RESPONSE_MEDIA_TYPES[requests.form], granted[0])
     if all(one is None for one in granted):
         return NothingIssued("The keys of the batch have stopped issuing; fetch the directory again.")
     body = GenericBatchTokenResponse(
@@ -290,17 +320,22 @@ def _answer(requests: TokenRequests, granted: list[bytes | None]) -> TokenRespon
             for one, answer in zip(requests.wanted, granted, strict=True)
         )
     ).encode()
-    return TokenResponses(206 if None in granted else 200, batch.RESPONSE_MEDIA_TYPE, body)
+    return TokenResponses(206 if None in granted else 200, _RESPONSE_MEDIA_TYPES[requests.form], body)
 
 
 def _read(data: bytes, keys: IssuingKeys) -> _Wanted:
     token_type = int.from_bytes(data[:2], "big")
     module = _MODULES.get(token_type)
-    if module is None:
+    if module is None or module is arc:
         raise RequestMalformed("A token request is of no type that is known here; see the directory.")
+    return _read_as(module, data, keys, 1)
+
+
+def _read_as(module: Any, data: bytes, keys: IssuingKeys, tokens: int) -> _Wanted:
     request = module.TokenRequest.decode(data)
-    key = keys.issuing(token_type, request.truncated_token_key_id)
-    return _Wanted(token_type, key.key_id, 1, module.require_fit(request, key.signer.public_key))
+    key = keys.issuing(module.TOKEN_TYPE, request.truncated_token_key_id)
+    fitting = module.require_fit(request, key.signer.public_key)
+    return _Wanted(module.TOKEN_TYPE, key.key_id, tokens, fitting)
 
 
 def _read_or_none(data: bytes, keys: IssuingKeys) -> _Wanted | None:

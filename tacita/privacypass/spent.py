@@ -47,6 +47,7 @@ class StoreUnavailable(TacitaError):
     """The spent store cannot answer; no token is accepted without it."""
 
     status = 503
+    passing = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,15 @@ from tacita.privacypass.auth import (
     format_www_authenticate,
     parse_authorization,
     parse_extended_authorization,
+    parse_redemption,
     parse_www_authenticate,
 )
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.errors import TokenMalformed, TokenMissing
 from tacita.privacypass.extensions import Extension, Extensions
 from tacita.privacypass.token import Token
+from tacita.privacypass.types import arc
+from tacita.privacypass.types.arc_challenge import CredentialChallenge
 from tacita.wire import base64url
 from tacita.wire.authparams import AuthParamsMalformed
 
@@ -150,7 +153,66 @@ def test_garbage_is_an_error_of_the_tree(field: bytes) -> None:
     for read in (
         parse_authorization,
         parse_extended_authorization,
+        parse_redemption,
         lambda value: parse_www_authenticate(value, token_types=TYPES),
     ):
         with contextlib.suppress(TacitaError):
             read(field)
+
+
+class TestCredentials:
+    """Type 0xE5AC: a challenge and a token of its own, and `rate-limit` (the ARC draft, Sections 6 and 8)."""
+
+    CHALLENGE = CredentialChallenge(TokenChallenge(arc.TOKEN_TYPE, "issuer.example"), b"c" * 32)
+    TOKEN = arc.Token(7, b"d" * 32, b"k" * 32, bytes(486))
+
+    def test_a_challenge_has_its_context_and_limit(self) -> None:
+        wanted = PrivateTokenChallenge(self.CHALLENGE, b"key", 10, 100)
+        field = format_www_authenticate([wanted, GOOD])
+        assert b', max-age="10", rate-limit="100", PrivateToken ' in field
+        assert parse_www_authenticate(field, token_types=(*TYPES, arc.TOKEN_TYPE)) == [wanted, GOOD]
+        # Whoever knows no credentials passes it over.
+        assert parse_www_authenticate(field, token_types=TYPES) == [GOOD]
+        bare = PrivateTokenChallenge(self.CHALLENGE)
+        field = format_www_authenticate([bare])
+        assert parse_www_authenticate(field, token_types=[arc.TOKEN_TYPE]) == [bare]
+
+    @pytest.mark.parametrize("limit", [b'""', b"-1", b"1.5", b"1e2", b"9" * 11, b'"\xb2"', b"ten"])
+    def test_one_with_a_limit_that_is_no_number_is_left_out(self, limit: bytes) -> None:
+        field = format_www_authenticate([PrivateTokenChallenge(self.CHALLENGE)]) + b", rate-limit=" + limit
+        assert parse_www_authenticate(field, token_types=[arc.TOKEN_TYPE]) == []
+        # It is a parameter of this type alone.
+        field = format_www_authenticate([GOOD]) + b", rate-limit=" + limit
+        assert parse_www_authenticate(field, token_types=TYPES) == [GOOD]
+
+    @pytest.mark.parametrize("length", [1, 31, 33])
+    def test_one_with_a_context_of_another_length_is_left_out(self, length: int) -> None:
+        encoded = self.CHALLENGE.base.encode() + bytes((length,)) + bytes(length)
+        field = b"PrivateToken challenge=" + base64url.encode(encoded).encode()
+        assert parse_www_authenticate(field, token_types=[arc.TOKEN_TYPE]) == []
+
+    def test_a_presentation_is_a_token_of_another_form(self) -> None:
+        field = format_authorization(self.TOKEN)
+        assert parse_redemption(field) == (self.TOKEN, None)
+        with pytest.raises(TokenMalformed):
+            parse_authorization(field)
+        with pytest.raises(TokenMalformed):
+            parse_extended_authorization(field)
+
+    def test_tokens_of_other_types_are_what_they_are(self) -> None:
+        extensions = Extensions((Extension(1, b"x"),))
+        assert parse_redemption(format_authorization(TOKEN)) == (TOKEN, None)
+        assert parse_redemption(format_authorization(TOKEN, extensions)) == (TOKEN, extensions)
+        with pytest.raises(TokenMissing):
+            parse_redemption(b"Bearer x")
+
+    def test_the_longest_presentation_there_is_can_be_read(self) -> None:
+        longest = arc.Token(7, b"d" * 32, b"k" * 32, bytes(357 + 32 * 129))
+        assert parse_redemption(format_authorization(longest)) == (longest, None)
+
+    @pytest.mark.parametrize(
+        "encoded", [b"", b"\xe5", b"\xe5\xac", TOKEN.encode()[:-1], TOKEN.encode() + b"x"]
+    )
+    def test_what_is_none_is_refused(self, encoded: bytes) -> None:
+        with pytest.raises(TokenMalformed):
+            parse_redemption(b'PrivateToken token="' + base64url.encode(encoded).encode() + b'"')

@@ -7,10 +7,15 @@
     token = present(credential, challenge, limit)                   # up to `limit` times
     store(credential.encode())                                      # before the token leaves
     presented = verify(token, private_key, challenge, limit)        # where it is redeemed
-    await spent.reserve(key_id, presented.spent_id, expires=…)      # and only then does it count
+    await spent.reserve(presented.token_key_id, presented.spent_id, expires=…)   # only then does it count
 
 As the other modules of token types, but `finalize` gives a credential instead of a token, and
-`present` makes tokens of it. Only who has the private key can verify. Challenges are
+`present` makes tokens of it. Only who has the private key can verify. What a gateway needs is
+
+    verify(token: Token, key: PrivateKey, challenge: CredentialChallenge, limit: int) -> Presented
+    Presented.token_key_id, Presented.spent_id                      # 32 bytes each, for `SpentStore`
+
+with `Token` as `tacita.privacypass.auth.parse_redemption` reads it. Challenges are
 `types.arc_challenge.CredentialChallenge`; tokens have a structure of their own.
 
 Follows the draft that `DRAFT` names; the cryptography is `tacita.crypto.arc`.
@@ -182,9 +187,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Credential:
-    """What the client keeps to present, with the count of what it has presented.
+    """What the client keeps to present, with the nonces that it has shown.
 
-    There must be one of it: two copies in use, or an old one restored, present a nonce twice.
+    There must be one of it: two copies in use, or an old one restored, may present a nonce twice.
     """
 
     key: PublicKey
@@ -192,8 +197,16 @@ class Credential:
     credential: arc.Credential = field(repr=False)
     state: PresentationState = field(repr=False, default_factory=PresentationState)
 
+    def fits(self, challenge: CredentialChallenge) -> bool:
+        """Return whether it is for this issuer, origin and credential context."""
+        return challenge.request_context(self.key.key_id) == self.request_context
+
+    def remaining(self, challenge: CredentialChallenge, limit: int) -> int:
+        """Return how many tokens for `challenge` are left under the origin's `limit`."""
+        return self.state.remaining(challenge.presentation_context(self.key.key_id), limit)
+
     def encode(self) -> bytes:
-        """Return credential and count, in a form of our own. For a file of mode 0600 and nowhere else."""
+        """Return credential and nonces, in a form of our own. For a file of mode 0600 and nowhere else."""
         return (
             self.key.encoding
             + opaque16(self.request_context)
@@ -290,7 +303,7 @@ def present(
 ) -> Token:
     """Make the next token for `challenge` and the origin's `limit` (Section 8.1 of the draft).
 
-    Store `credential.encode()` before the token leaves.
+    Store `credential.encode()` before the token leaves. Draws 32 bytes for the nonce, and scalars.
 
     Raises:
         ForeignToken: the credential is for another issuer, origin or credential context; get one for this.
@@ -298,10 +311,10 @@ def present(
         LimitOutOfRange: no proof can be made for such a limit.
     """
     key_id = credential.key.key_id
-    if challenge.request_context(key_id) != credential.request_context:
+    if not credential.fits(challenge):
         raise ForeignToken("The credential is for another challenge; get one for this one.")
     context = challenge.presentation_context(key_id)
-    nonce = credential.state.take(context, limit)
+    nonce = credential.state.take(context, limit, rng=rng)
     presentation = arc.present(credential.credential, context, nonce, limit, rng=rng)
     return Token(nonce, challenge.digest(), key_id, presentation.encode())
 

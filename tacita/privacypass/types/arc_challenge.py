@@ -35,6 +35,11 @@ class CredentialChallenge:
                 "The credential context of a challenge is neither empty nor 32 bytes long."
             )
 
+    @property
+    def token_type(self) -> int:
+        """0xE5AC."""
+        return self.base.token_type
+
     def encode(self) -> bytes:
         """Return the bytes that tokens are bound to."""
         return self.base.encode() + opaque8(self.credential_context)

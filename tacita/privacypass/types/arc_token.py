@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 from tacita.crypto.arc.presentation import is_length
 from tacita.privacypass.errors import TokenMalformed
@@ -24,6 +24,8 @@ class Token:
     is about it, so nothing may rest on it.
     """
 
+    token_type: ClassVar[int] = TOKEN_TYPE
+
     presentation_nonce: int = field(repr=False)
     challenge_digest: bytes = field(repr=False)
     issuer_key_id: bytes = field(repr=False)
@@ -37,6 +39,11 @@ class Token:
             or not is_length(len(self.presentation))
         ):
             raise TokenMalformed("A field of a token of type 0xE5AC has the wrong length.")
+
+    @property
+    def token_key_id(self) -> bytes:
+        """The 32 bytes of `issuer_key_id`, under the name that they have in tokens of other types."""
+        return self.issuer_key_id
 
     def encode(self) -> bytes:
         """Return the bytes that go into `Authorization`: 427, and 129 for each bit of the limit - 1."""
@@ -64,6 +71,11 @@ class Presented:
 
     token: Token = field(repr=False)
     tag: bytes = field(repr=False)
+
+    @property
+    def token_key_id(self) -> bytes:
+        """The 32-byte id of the issuer key, under which the presentation is remembered."""
+        return self.token.issuer_key_id
 
     @property
     def spent_id(self) -> bytes:

@@ -184,7 +184,7 @@ def require_fit(token_request: TokenRequest, key: PublicKey) -> TokenRequest:
     if token_request.truncated_token_key_id != key.key_id[-1]:
         raise RequestMalformed("A token request names another key.")
     try:
-        key.representative(token_request.blinded_msg)
+        key.require_in_range(token_request.blinded_msg)
     except partially_blind_rsa.OutOfRange:
         raise RequestMalformed("The blinded message of a token request does not fit the key.") from None
     return token_request

@@ -66,7 +66,12 @@ class TestOneCredential:
         assert len({one.spent_id for one in shown}) == LIMIT
         assert all(len(one.spent_id) == 32 for one in shown)
         assert [one.token for one in shown] == tokens
-        assert [token.presentation_nonce for token in tokens] == [0, 1, 2]
+        assert all(one.token_key_id == key.public_key.key_id for one in shown)
+        assert {(token.token_type, token.token_key_id) for token in tokens} == {
+            (arc.TOKEN_TYPE, key.public_key.key_id)
+        }
+        assert sorted(token.presentation_nonce for token in tokens) == [0, 1, 2]
+        assert credential.remaining(HERE, LIMIT) == 0
         with pytest.raises(LimitReached):
             arc.present(credential, HERE, LIMIT)
 
@@ -83,13 +88,21 @@ class TestOneCredential:
 
     def test_restored_from_an_old_copy_is_found_out(self, key: PrivateKey, credential: Credential) -> None:
         """Two presentations with one nonce: the second has a spent tag, and nothing else in common."""
-        old = credential.encode()
-        one = arc.verify(arc.present(credential, HERE, LIMIT), key, HERE, LIMIT)
-        other = arc.verify(arc.present(Credential.decode(old), HERE, LIMIT), key, HERE, LIMIT)
-        assert one.token != other.token
-        assert one.spent_id == other.spent_id
-        going_on = Credential.decode(credential.encode())
-        assert arc.verify(arc.present(going_on, HERE, LIMIT), key, HERE, LIMIT).spent_id != one.spent_id
+        old = Credential.decode(credential.encode())
+        first = Credential.decode(credential.encode())
+        first.state.take(HERE.presentation_context(key.public_key.key_id), LIMIT)
+        going_on = Credential.decode(first.encode())
+        ids = [
+            {
+                arc.verify(arc.present(each, HERE, LIMIT), key, HERE, LIMIT).spent_id
+                for _ in range(each.remaining(HERE, LIMIT))
+            }
+            for each in (old, credential, going_on)
+        ]
+        assert ids[0] == ids[1]
+        assert len(ids[0]) == LIMIT
+        assert ids[2] < ids[0]
+        assert len(ids[2]) == LIMIT - 1
 
     def test_is_for_its_issuer_origin_and_credential_context(
         self, key: PrivateKey, credential: Credential
