@@ -91,15 +91,15 @@ async def fetch(
     origin, path = split(url)
     if tls is None and origin.startswith("https:"):
         tls = client_context()
-    headers = [("Accept", media_type)]
+    fields = [(b"accept", media_type.encode())]
     if known is not None:
-        headers.append(("If-None-Match", known.etag))
+        fields.append((b"if-none-match", known.etag.encode()))
     deadline = asyncio.timeout(seconds)
     try:
         async with (
             deadline,
             Upstream(origin, tls=tls, connections=1, connect_seconds=seconds) as upstream,
-            upstream.request("GET", path, headers) as response,
+            upstream.request("GET", path, fields) as response,
         ):
             return await _read(response, media_type, known)
     except TimeoutError:

@@ -47,15 +47,28 @@ def server_context(
     return context
 
 
-def client_context(authority: Path | None = None) -> ssl.SSLContext:
+def client_context(
+    authority: Path | None = None, certificate: Path | None = None, private_key: Path | None = None
+) -> ssl.SSLContext:
     """Return a context that trusts the system's roots, or only those in `authority` (PEM).
 
+    With `certificate` (PEM chain) and its `private_key` (PEM, mode 0600) it shows that to servers that ask.
+    No session is ever resumed: each connection looks like the first.
+
     Raises:
-        ConfigError: `authority` is missing or not a PEM file.
+        ConfigError: a file is missing or not what it should be.
     """
     try:
         context = ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError):
         raise ConfigError(f"The file {authority} holds no usable TLS certificates.") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, private_key)
+        except (OSError, ssl.SSLError):
+            raise ConfigError(
+                f"The TLS certificate {certificate} and key {private_key} cannot be loaded; "
+                "check that both are PEM files that belong together."
+            ) from None
     return context

@@ -1,72 +1,65 @@
 """One server that we forward to, over one shared pool of kept connections.
 
-What goes out is exactly what the caller gave: no cookie, no User-Agent, no
-Accept-Encoding is added, no redirect followed, no proxy from the environment used,
+    async with Upstream("https://target.example") as target:
+        async with target.request("GET", "/", [(b"accept", b"*/*")]) as answer:
+            async for piece in answer.pieces(): ...
+
+What goes out is exactly what the caller gave: no field is added but Host and the length or coding
+of the content where they are missing, no redirect followed, no proxy from the environment used,
 nothing retried and nothing decompressed.
 
-The three ways to fail are kept apart because tokens depend on it: *not reached*
-(the server has seen nothing), *lost* (it may have seen everything), *too slow*.
+The three ways to fail are kept apart because tokens depend on it: *not reached* (the server has
+seen nothing), *lost* (it may have seen everything), *too slow*.
 """
 
-import asyncio
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from ssl import SSLContext
 from typing import Self
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohappyeyeballs import AddrInfoType
-from multidict import CIMultiDict
-from yarl import URL
-
-from tacita.errors import TacitaError
+from tacita.net import urls
+from tacita.net.connection import Connection
+from tacita.net.dial import Dialler, Policy, anywhere
+from tacita.net.errors import UpstreamBusy, UpstreamError, UpstreamLost, UpstreamTimeout, UpstreamUnreachable
+from tacita.net.message import Field, Fields
+from tacita.net.outgoing import Outgoing, lines
+from tacita.net.pool import IDLE_SECONDS, Pool
+from tacita.net.response import WINDOW, UpstreamResponse
+from tacita.net.tls import client_context
 
 __all__ = [
     "Upstream",
+    "UpstreamBusy",
     "UpstreamError",
     "UpstreamLost",
+    "UpstreamRequest",
     "UpstreamResponse",
     "UpstreamTimeout",
     "UpstreamUnreachable",
 ]
 
-_POOL_SECONDS = 10.0
-"""How long an idle connection is kept: well below the 75 s of nginx and aiohttp servers, so that the
-server does not close one in the moment in which we send on it."""
+_TARGET = re.compile(r"[!-~]+")
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-_SKIPPED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-
-
-class UpstreamError(TacitaError):
-    """The server could not be asked, or its answer did not arrive whole."""
-
-    status = 502
-
-
-class UpstreamUnreachable(UpstreamError):
-    """No connection could be made: the server has seen nothing of the request."""
-
-
-class UpstreamLost(UpstreamError):
-    """The connection broke after something was sent: the server may have acted on it."""
-
-
-class UpstreamTimeout(UpstreamError):
-    """The server took longer than allowed."""
-
-    status = 504
+_WITHOUT_CONTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""A request by another method says that it has no content (RFC 9110, Section 8.6)."""
 
 
 class Upstream:
     """A pool of connections to one origin. Use as an async context manager.
 
     `url` is an http or https URL whose path, if any, is put before every request's path.
-    `unix` is the path of a socket that is connected to in its place. `connections` bounds the
-    pool; a request waits for a free one for at most `connect_seconds`, which also bounds the
-    connection itself. `read_seconds` bounds the wait for each piece of the answer, and the time in
-    which the server has to take each piece of a streamed body.
+    `unix` is the path of a socket that is connected to in its place. `policy` judges each address
+    that the URL's host has. Over https it is TLS 1.3 with the system's roots, unless `tls` says
+    otherwise. `connections` bounds the pool; a request waits for a free one for at most
+    `connect_seconds`, which also bounds the connection itself. `read_seconds` bounds the wait for the
+    answer's head and for each piece of it, and the time in which the server has to take each piece of
+    a streamed body; both are looked at now and then, and end up to a tenth later.
+
+    Raises:
+        ConfigError: `url` is not an http or https URL.
     """
 
     def __init__(
@@ -75,189 +68,177 @@ class Upstream:
         *,
         unix: Path | None = None,
         tls: SSLContext | None = None,
+        policy: Policy = anywhere,
         connections: int = 512,
         connect_seconds: float = 5.0,
         read_seconds: float = 60.0,
     ) -> None:
-        self._base = url.rstrip("/")
-        self._unix = unix
-        self._tls = tls
-        self._connections = connections
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, connect=connect_seconds, sock_connect=connect_seconds, sock_read=read_seconds
-        )
+        origin, path = urls.split(url)
+        parts = urlsplit(origin)
+        self._authority = parts.netloc.encode()
+        self._base = path.rstrip("/")
         self._read_seconds = read_seconds
-        self._session: aiohttp.ClientSession | None = None
-        self._newest: socket.socket | None = None
+        self._buffer = bytearray(WINDOW)
+        self._newest: Connection | None = None
+        if parts.scheme == "http":
+            tls = None
+        elif tls is None:
+            tls = client_context()
+        self._dialler = Dialler(
+            parts.hostname or "",
+            parts.port or {"http": 80, "https": 443}[parts.scheme],
+            unix=unix,
+            tls=tls,
+            policy=policy,
+            factory=self._made,
+        )
+        self._connections = connections
+        self._connect_seconds = connect_seconds
+        self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        connector: aiohttp.BaseConnector
-        if self._unix is not None:
-            connector = aiohttp.UnixConnector(
-                str(self._unix), limit=self._connections, keepalive_timeout=_POOL_SECONDS
-            )
-        else:
-            connector = aiohttp.TCPConnector(
-                limit=self._connections,
-                keepalive_timeout=_POOL_SECONDS,
-                ssl=True if self._tls is None else self._tls,
-                socket_factory=self._socket,
-            )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_SKIPPED,
-            auto_decompress=False,
-            trust_env=False,
-        )
-        # aiohttp sends a GET again by itself when a kept connection breaks, and has no public switch:
-        # the server may have acted on the first one (RFC 9458, Section 6.5), and a token buys one.
-        self._session._retry_connection = False
+        tick = min(1.0, max(0.01, min(self._read_seconds, IDLE_SECONDS) / 10))
+        self._pool = Pool(self._connections, self._connect_seconds, tick)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     @property
     def local_address(self) -> str:
         """The address from which the server saw the newest connection come; empty when there is none."""
-        try:
-            host, port, *_ = self._newest.getsockname() if self._newest else ("", "")
-        except (OSError, ValueError):
-            return ""
-        return f"{host}:{port}" if host else ""
+        return "" if self._newest is None else self._newest.address
 
-    def _socket(self, address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, _ = address
-        self._newest = socket.socket(family, kind, protocol)
+    def _made(self) -> Connection:
+        assert self._pool is not None
+        self._newest = Connection(self._buffer, self._read_seconds, self._pool.closed)
         return self._newest
 
-    @asynccontextmanager
-    async def request(
+    def request(
         self,
         method: str,
         path: str,
-        headers: Iterable[tuple[str, str]],
+        fields: Iterable[Field],
         body: bytes | AsyncIterator[bytes] | None = None,
-    ) -> AsyncIterator["UpstreamResponse"]:
-        """Send one request; the answer's head is there on entry, its body is read inside.
+        *,
+        trailers: Callable[[], Fields] | None = None,
+    ) -> "UpstreamRequest":
+        """Return a request to be used as an async context manager.
 
-        Leaving the context before the body has ended closes the connection, which is how a
-        cancellation travels on. An exception that `body` raises comes out unchanged.
+        It is sent on entry, which gives the answer as soon as its head is there; its body is read inside.
+        Leaving the context before the answer's end closes the connection at once, which is how a
+        cancellation travels on. An exception that `body` raises comes out unchanged. Where `body` comes
+        in pieces and `fields` give no length, `trailers` returns the trailer fields, asked at its end.
 
-        Raises:
+        Raises, on entry:
             UpstreamUnreachable, UpstreamLost, UpstreamTimeout
+            ValueError: a part of the request cannot be written as one.
         """
-        if self._session is None:
+        if self._pool is None:
             raise RuntimeError("the upstream is used outside its context")
-        # aiohttp bounds reading, not writing: a server that stops taking the body is ours to notice.
-        stall = asyncio.timeout(None)
-        sent = _Outgoing(body, stall, self._read_seconds) if isinstance(body, AsyncIterator) else None
+        target = self._base + path or "/"
+        if not _TARGET.fullmatch(target) or not _METHOD.fullmatch(method):
+            raise ValueError("the method or the path holds what cannot be in a request line")
+        head, length = self._head(method, target, tuple(fields), body)
+        return UpstreamRequest(
+            self._pool, self._dialler, head, length, body, trailers=trailers, for_head=method == "HEAD"
+        )
+
+    def _head(
+        self, method: str, target: str, fields: Fields, body: bytes | AsyncIterator[bytes] | None
+    ) -> tuple[bytes, int | None]:
+        """Return the request's head, and the length that it announces, if it does."""
+        given = {name.lower(): value for name, value in fields}
+        host = b"" if b"host" in given else b"Host: %b\r\n" % self._authority
+        announced = given.get(b"content-length")
+        length = None if announced is None else int(announced)
+        framing = b""
+        if isinstance(body, bytes):
+            if length is None:
+                framing = b"Content-Length: %d\r\n" % len(body)
+            elif length != len(body):
+                raise ValueError("the body is shorter or longer than its Content-Length")
+        elif body is not None:
+            if length is None:
+                framing = b"Transfer-Encoding: chunked\r\n"
+        elif length:
+            raise ValueError("the body is shorter than its Content-Length")
+        elif length is None and method not in _WITHOUT_CONTENT:
+            framing = b"Content-Length: 0\r\n"
+        start = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+        return b"%b%b%b%b\r\n" % (start, host, lines(fields), framing), length
+
+
+class UpstreamRequest:
+    """One request. Entered once; see `Upstream.request`."""
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_dialler",
+        "_for_head",
+        "_head",
+        "_length",
+        "_outgoing",
+        "_pool",
+        "_trailers",
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        dialler: Dialler,
+        head: bytes,
+        length: int | None,
+        body: bytes | AsyncIterator[bytes] | None,
+        *,
+        trailers: Callable[[], Fields] | None,
+        for_head: bool,
+    ) -> None:
+        self._pool = pool
+        self._dialler = dialler
+        self._head = head
+        self._length = length
+        self._body = body
+        self._trailers = trailers
+        self._for_head = for_head
+        self._connection: Connection | None = None
+        self._outgoing: Outgoing | None = None
+
+    async def __aenter__(self) -> UpstreamResponse:
+        connection = self._pool.idle() or await self._pool.take(self._dialler)
+        self._connection = connection
         try:
-            async with stall:
-                with _mapped(sent):
-                    response = await self._session.request(
-                        method,
-                        URL(self._base + path, encoded=True),
-                        headers=CIMultiDict(headers),
-                        data=body if sent is None else sent.pieces(),
-                        allow_redirects=False,
-                    )
-                try:
-                    if sent is not None:
-                        sent.answered(response)
-                    yield UpstreamResponse(response, sent)
-                finally:
-                    response.close()
-        except TimeoutError:
-            if not stall.expired():
-                raise
-            raise UpstreamTimeout("The server behind this one took too long; try again later.") from None
-
-
-class UpstreamResponse:
-    """An answer whose head has arrived: `status`, `fields` in order and with duplicates, body in pieces."""
-
-    def __init__(self, response: aiohttp.ClientResponse, sent: "_Outgoing | None") -> None:
-        self._response = response
-        self._sent = sent
-        self.status = response.status
-
-    @property
-    def fields(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The header fields as they were received."""
-        return self._response.raw_headers
-
-    def value(self, name: str) -> str:
-        """The first value of the field `name`, whatever its case; empty where there is none."""
-        return self._response.headers.get(name, "")
-
-    @property
-    def media_type(self) -> str:
-        """The media type without its parameters, in lower case; empty where there is none."""
-        return self.value("Content-Type").partition(";")[0].strip().lower()
-
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield the body as it arrives. Raises as `Upstream.request`; a body cut short is `UpstreamLost`."""
-        with _mapped(self._sent):
-            async for piece in self._response.content.iter_any():
-                yield piece
-        if self._sent is not None:
-            self._sent.settled()
-
-
-class _Outgoing:
-    """A body on its way out, which remembers why it stopped: aiohttp turns every failure into its own."""
-
-    def __init__(self, source: AsyncIterator[bytes], stall: asyncio.Timeout, seconds: float) -> None:
-        self._source = source
-        self._stall = stall
-        self._seconds = seconds
-        self._answer: aiohttp.StreamReader | None = None
-        self.error: Exception | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        clock = asyncio.get_running_loop().time
-        try:
-            async for piece in self._source:
-                self._allow(clock() + self._seconds)
-                yield piece
-                self._allow(None)
-        except Exception as error:
-            self.error = error
-            # The server waits for the rest before it ends its answer: whoever reads that is told.
-            if self._answer is not None:
-                self._answer.set_exception(error)
+            response = self._send(connection)
+            await response.headed()
+        except BaseException:
+            await self.__aexit__()
             raise
+        return response
 
-    def answered(self, response: aiohttp.ClientResponse) -> None:
-        """Take note of an answer that began, perhaps before the body has ended."""
-        if self.error is not None:
-            raise self.error
-        self._answer = response.content
+    async def __aexit__(self, *_exc: object) -> None:
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        if connection.finish():
+            self._pool.give(connection)
+        if self._outgoing is not None:
+            await self._outgoing.stop()
 
-    def settled(self) -> None:
-        """The answer is complete: whether the server takes the rest of the body no longer matters."""
-        self._allow(None)
-
-    def _allow(self, until: float | None) -> None:
-        with suppress(RuntimeError):  # The request is over, and with it the clock.
-            self._stall.reschedule(until)
-
-
-@contextmanager
-def _mapped(sent: _Outgoing | None) -> Iterator[None]:
-    try:
-        yield
-    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-        if sent is not None and sent.error is not None:
-            raise sent.error from None
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            raise UpstreamUnreachable(
-                "The server behind this one cannot be reached; try again later."
-            ) from None
-        if isinstance(error, TimeoutError):
-            raise UpstreamTimeout("The server behind this one took too long; try again later.") from None
-        raise UpstreamLost("The connection to the server behind this one broke off.") from None
+    def _send(self, connection: Connection) -> UpstreamResponse:
+        body = self._body
+        if body is None:
+            return connection.begin(self._head, whole=True, for_head=self._for_head)
+        if isinstance(body, bytes):
+            # One write is one system call, and one record of TLS.
+            short = len(body) <= WINDOW
+            response = connection.begin(
+                self._head + body if short else self._head, whole=True, for_head=self._for_head
+            )
+            if not short:
+                connection.write(body)
+            return response
+        response = connection.begin(self._head, whole=False, for_head=self._for_head)
+        self._outgoing = Outgoing(connection, body, self._length, self._trailers)
+        return response
