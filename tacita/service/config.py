@@ -4,6 +4,7 @@ Every key is known or refused by name. Paths are relative to the file that names
 them. Secrets never stand in a configuration; it holds the path of their file.
 """
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,10 @@ class Listen(Struct, frozen=True):
     tls_private_key: Path | None = None
     tls_client_authority: Path | None = None
     """The roots (PEM) that a client's certificate has to hang on."""
+    proxy_protocol: bool = False
+    """Whether each connection begins with a PROXY header (version 1 or 2), in the clear, before TLS."""
+    balancers: tuple[str, ...] = ()
+    """`proxy_protocol`: the networks that such connections come from; others are refused."""
 
     def __post_init__(self) -> None:
         """Refuse half a key pair. Raises `ValueError` (which `load` turns into a `ConfigError`)."""
@@ -40,6 +45,15 @@ class Listen(Struct, frozen=True):
             raise ValueError("tls_client_authority wants tls_certificate and tls_private_key")
         if not 0 <= self.port <= 65_535:
             raise ValueError("port is between 0 and 65535")
+        if self.proxy_protocol != bool(self.balancers):
+            raise ValueError("proxy_protocol and balancers go together")
+        if self.proxy_protocol and self.unix is not None:
+            raise ValueError("proxy_protocol wants a TCP port")
+        self.networks()
+
+    def networks(self) -> list[IPv4Network | IPv6Network]:
+        """Return `balancers`. Raises `ValueError`."""
+        return [ip_network(balancer) for balancer in self.balancers]
 
 
 def load(path: Path, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from tacita.errors import ConfigError
@@ -38,7 +39,8 @@ def create_secret(path: Path, content: bytes) -> bool:
         write_secret(temporary, content)
         os.link(temporary, path)
     except FileExistsError:
-        return False
+        # Over NFS it may be our own: the answer to the link was lost, and the repeated call found it done.
+        return temporary.stat().st_nlink == 2
     finally:
         temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -68,11 +70,16 @@ def destroy_secret(path: Path) -> bool:
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` with `content`: whoever reads it sees the old bytes or the new, also after a crash."""
+    """Replace `path` with `content`: whoever reads it sees the old bytes or the new, also after a crash.
+
+    What root writes belongs to whom the folder belongs to: a command that an operator runs as root must
+    not take a file away from a service that is not root.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _give_to_owner_of(path.parent, file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -81,6 +88,14 @@ def write_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _give_to_owner_of(folder: Path, descriptor: int) -> None:
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        # In a container root may not be allowed to.
+        with suppress(PermissionError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

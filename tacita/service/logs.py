@@ -28,8 +28,14 @@ COMMON_EVENTS: Mapping[str, Mapping[str, type[Value]]] = {
     "starting": {"version": str},
     "ready": {},
     "not_ready": {"condition": str},
+    "reloaded": {},
+    "reload_failed": {"kind": str},
+    "tls_files_taken": {},
     "draining": {"seconds": float},
     "stopped": {},
+    "worker_ended": {"number": int, "code": int},
+    "worker_hung": {"number": int},
+    "workers_keep_ending": {"number": int},
     "internal_error": {"kind": str, "place": str},
     "library": {"logger": str, "level": str, "kind": str, "place": str},
 }
@@ -44,6 +50,11 @@ class Logger:
         self._role = role
         self._events = {**COMMON_EVENTS, **events}
         self._stream = stream
+        self._stamp: dict[str, Value] = {}
+
+    def stamp(self, *, worker: int) -> None:
+        """Have each line say from now on which worker wrote it."""
+        self._stamp = {"worker": worker}
 
     def event(self, name: str, **fields: Value) -> None:
         """Write one event. Raises `TypeError` for an event or field that is not listed (our own mistake)."""
@@ -54,7 +65,8 @@ class Logger:
             if field not in allowed or type(value) is not allowed[field]:
                 raise TypeError(f"the field {field} of the event {name} is not on the allow-list")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": now, "role": self._role, "event": name, **fields}, separators=(",", ":"))
+        told = {"time": now, "role": self._role, **self._stamp, "event": name, **fields}
+        line = json.dumps(told, separators=(",", ":"))
         print(line, file=self._stream or sys.stderr, flush=True)
 
     def internal_error(self, error: BaseException) -> None:

@@ -22,6 +22,10 @@ class Readiness:
             raise KeyError(condition)
         self._conditions[condition] = holds
 
+    def waive(self, condition: str) -> None:
+        """Wait no longer for `condition`, whether it holds or not."""
+        self._conditions.pop(condition, None)
+
     def stop(self) -> None:
         """Be not ready from now on: the process is about to drain."""
         self._stopping = True

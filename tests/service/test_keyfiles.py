@@ -30,6 +30,17 @@ def test_a_secret_is_for_its_owner(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["k", "l", "m"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12_345, 23_456)
+    write_secret(tmp_path / "k", b"secret")
+    assert create_secret(tmp_path / "l", b"other")
+    write_atomic(tmp_path / "m", b"public")
+    owners = [((tmp_path / name).stat().st_uid, (tmp_path / name).stat().st_gid) for name in "klm"]
+    assert owners == [(12_345, 23_456)] * 3
+    assert [mode(tmp_path / name) for name in "klm"] == [0o600, 0o600, 0o644]
+
+
 @pytest.mark.parametrize("lax", [0o640, 0o604, 0o620, 0o601, 0o777])
 def test_one_that_others_can_read_is_refused(tmp_path: Path, lax: int) -> None:
     (tmp_path / "k").write_bytes(b"canary")
@@ -59,6 +70,19 @@ def test_the_first_one_wins(tmp_path: Path) -> None:
     assert sum(won) == 1
     assert path.read_bytes() == bytes([won.index(True)]) * 64
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_whose_answer_was_lost_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over NFS, whose clients ask again and are told that the name exists: by themselves."""
+    link = os.link
+
+    def twice(source: Path, target: Path) -> None:
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", twice)
+    assert create_secret(tmp_path / "k", b"secret")
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
 
 
 def test_concurrent_writers_leave_one_whole_file(tmp_path: Path) -> None:

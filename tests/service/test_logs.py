@@ -80,7 +80,17 @@ def test_a_value_has_the_type_of_its_field(log: Logger, stream: io.StringIO, fie
 
 def test_common_events_hold_no_text_of_a_peer() -> None:
     fields = {name for event in COMMON_EVENTS.values() for name in event}
-    assert fields == {"version", "condition", "seconds", "kind", "place", "logger", "level"}
+    assert fields == {
+        "code",
+        "condition",
+        "kind",
+        "level",
+        "logger",
+        "number",
+        "place",
+        "seconds",
+        "version",
+    }
 
 
 def test_a_defect_is_its_type_and_place(log: Logger, stream: io.StringIO) -> None:

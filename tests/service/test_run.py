@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from support.sample_role import CANARY
 
 from tacita.service.run import EXIT_CONFIG
 
+WAYS = pytest.mark.parametrize("way", [("GET", "/stream"), ("POST", "/lane")], ids=["aiohttp", "lane"])
+
 _PROGRAM = str(Path(__file__).parents[1] / "support" / "sample_role.py")
 
 
@@ -30,6 +32,9 @@ class Sample:
     role: processes.Role
     session: aiohttp.ClientSession
     url: str
+
+    def ask(self, way: tuple[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self.session.request(way[0], self.url + way[1])
 
     def events(self) -> list[str]:
         return [json.loads(line)["event"] for line in self.role.output().splitlines()]
@@ -62,10 +67,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, _PROGRAM, *arguments], capture_output=True, text=True, check=False)
 
 
+@WAYS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_stop_it_is_not_ready_and_a_stream_under_way_ends(tmp_path: Path, number: int) -> None:
+async def test_told_to_stop_it_is_not_ready_and_a_stream_under_way_ends(
+    tmp_path: Path, number: int, way: tuple[str, str]
+) -> None:
     async with sample(tmp_path, drain_notice_seconds=0.5) as one:
-        async with one.session.get(f"{one.url}/stream") as response:
+        async with one.ask(way) as response:
             assert await response.content.readany() == b"begun "
             one.role.process.send_signal(number)
             await one.role.wait_ready(503)
@@ -79,9 +87,11 @@ async def test_told_to_stop_it_is_not_ready_and_a_stream_under_way_ends(tmp_path
         assert one.events() == ["starting", "ready", "draining", "stopped"]
 
 
-async def test_after_the_notice_nobody_new_is_let_in(tmp_path: Path) -> None:
+@WAYS
+async def test_after_the_notice_nobody_new_is_let_in(tmp_path: Path, way: tuple[str, str]) -> None:
     async with sample(tmp_path, drain_seconds=0.5) as one:
-        async with one.session.get(f"{one.url}/stream") as response:
+        async with one.ask(way) as response:
+            assert await response.content.readany() == b"begun "
             one.role.process.terminate()
             with pytest.raises(aiohttp.ClientConnectorError):
                 await _ask_until_refused(f"{one.url}/absent")

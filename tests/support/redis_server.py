@@ -69,6 +69,11 @@ class RedisServer:
                 pytest.fail(f"redis-server did not start:\n{(self.folder / 'redis.log').read_text()}")
             time.sleep(0.01)
 
+    @property
+    def runs(self) -> bool:
+        """Whether the server was started and not killed."""
+        return self._process is not None
+
     def kill(self) -> None:
         """End the server with SIGKILL."""
         if self._process is not None:

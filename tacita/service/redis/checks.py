@@ -12,12 +12,15 @@ import re
 from ssl import SSLError
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as ConnectionFailed
 
@@ -27,8 +30,8 @@ from tacita.service.redis.errors import RedisUnavailable
 __all__ = ["inspect", "is_refusal", "sentence"]
 
 
-def inspect(info: bytes, records: str, *, accept_replicas: bool) -> None:
-    """Check the reply of a server to INFO.
+def inspect(info: bytes, records: str, *, accept_replicas: bool, cluster: bool = False) -> None:
+    """Check the reply of a server, or of a node of a `cluster`, to INFO.
 
     Raises:
         ConfigError: the server could forget some of `records`.
@@ -37,12 +40,12 @@ def inspect(info: bytes, records: str, *, accept_replicas: bool) -> None:
     facts = _facts(info)
     if facts.get("loading", "0") != "0":
         raise RedisUnavailable("Redis is still loading its data; wait.")
-    refusal = _refusal(facts, records, accept_replicas=accept_replicas)
+    refusal = _refusal(facts, records, accept_replicas=accept_replicas, cluster=cluster)
     if refusal:
         raise ConfigError(refusal)
 
 
-def _refusal(facts: dict[str, str], records: str, *, accept_replicas: bool) -> str:
+def _refusal(facts: dict[str, str], records: str, *, accept_replicas: bool, cluster: bool) -> str:
     """Return why not, or nothing. A fact that the server does not tell counts as the bad one."""
     reasons = (
         (
@@ -50,8 +53,10 @@ def _refusal(facts: dict[str, str], records: str, *, accept_replicas: bool) -> s
             f"Redis is older than version 7.0; use a newer server for {records}.",
         ),
         (
-            facts.get("cluster_enabled") != "0",
-            f"Redis runs as a cluster, which is not supported yet; use a single server for {records}.",
+            facts.get("cluster_enabled") != ("1" if cluster else "0"),
+            f"Redis does not run as a cluster; give the address of {records} as redis://host:port."
+            if cluster
+            else f"Redis runs as a cluster; give the address of {records} as redis+cluster://host:port.",
         ),
         (
             facts.get("role") != "master",
@@ -86,7 +91,7 @@ def is_refusal(error: RedisError | OSError) -> bool:
 
 def sentence(error: RedisError | OSError, records: str) -> str:
     """Return what to tell about `error`, whose own text may name the server or repeat a command."""
-    sentences: tuple[tuple[type[Exception], str], ...] = (
+    sentences: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (AuthenticationError, "Redis refused our user or password; check the password file."),
         (
             NoPermissionError,
@@ -95,6 +100,9 @@ def sentence(error: RedisError | OSError, records: str) -> str:
         (BusyLoadingError, "Redis is still loading its data; wait."),
         (OutOfMemoryError, f"Redis has no memory left for {records}; raise maxmemory."),
         (ReadOnlyError, "Redis is a replica now and takes no writes; give the address of its primary."),
+        (ClusterDownError, "The Redis cluster is down, or a part of it is; see CLUSTER INFO on its nodes."),
+        # What is moved answers with MOVED, too, which redis-py takes for a kind of ASK.
+        ((AskError, TryAgainError), "The Redis cluster is moving its slots; try again."),
         (SSLError, "Redis has no TLS certificate that we trust; check ca_file and the name in the address."),
         (OSError, "Redis cannot be reached; check that it runs and where."),
         (ConnectionFailed, "Redis cannot be reached; check that it runs and where."),

@@ -9,3 +9,4 @@ class RedisUnavailable(TacitaError):
     """The server cannot answer, or not in time, or must not be trusted at present."""
 
     status = 503
+    passing = True

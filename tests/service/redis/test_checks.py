@@ -6,6 +6,8 @@ import pytest
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -55,6 +57,13 @@ def test_each_fact_counts_and_so_does_silence(fact: str, value: str) -> None:
         inspect(silent, "records", accept_replicas=False)
 
 
+@pytest.mark.parametrize(("fact", "cluster"), [("0", True), ("1", False)])
+def test_a_cluster_and_a_server_are_not_taken_for_each_other(fact: str, cluster: bool) -> None:
+    with pytest.raises(ConfigError, match=r"run.* as a cluster; give the address of records"):
+        inspect(info(cluster_enabled=fact), "records", accept_replicas=False, cluster=cluster)
+    inspect(info(cluster_enabled=str(int(cluster))), "records", accept_replicas=False, cluster=cluster)
+
+
 def test_replicas_can_be_accepted() -> None:
     inspect(info(connected_slaves="2"), "records", accept_replicas=True)
 
@@ -79,6 +88,8 @@ def test_garbage_is_refused(garbage: bytes) -> None:
         (OutOfMemoryError("secret"), "memory left for records", False),
         (ReadOnlyError("secret"), "primary", False),
         (SSLError("secret"), "certificate", False),
+        (ClusterDownError("secret"), "cluster is down", False),
+        (MovedError("1 secret:1"), "moving", False),
         (OSError("secret"), "reached", False),
         (RedisError("secret"), "its own log", False),
     ],

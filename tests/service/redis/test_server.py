@@ -9,6 +9,7 @@ from support.redis_server import RedisServer as Process
 
 from tacita.errors import ConfigError
 from tacita.service.redis.errors import RedisUnavailable
+from tacita.service.redis.scripts import packed
 from tacita.service.redis.server import RedisServer, ask
 
 
@@ -39,7 +40,7 @@ async def test_a_reply_that_nobody_waited_for_is_never_read(process: Process) ->
 
     async def leave() -> None:
         async with server.borrowed() as link:
-            await link.send_packed_command(link.pack_commands([[b"ECHO", b"old"]]))
+            await link.send_packed_command([packed([b"ECHO", b"old"])])
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
