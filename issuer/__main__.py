@@ -19,7 +19,7 @@ def main() -> int:
         return commands.main(sys.argv[1:])
     if engines.OPTION in sys.argv[1:]:
         return engines.main(sys.argv[1:])
-    return run("issuer", IssuerConfig, build, epilog=commands.EPILOG)
+    return run("issuer", IssuerConfig, build, workers=True, epilog=commands.EPILOG)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from issuer.token_requests import PATH, TokenRequestEndpoint, longest_body
 from issuer.turnover import EVENTS as TURNOVER_EVENTS
 from issuer.turnover import Turnover
 from tacita.errors import TacitaError
+from tacita.net.carried import carried
+from tacita.net.message import Handler
 from tacita.privacypass.extensions import ExpirationPolicy
 from tacita.privacypass.issuing import IssuingKeys
 from tacita.service import problems
@@ -29,7 +31,7 @@ from tacita.service.metrics import Metrics
 from tacita.service.readiness import Readiness
 from tacita.service.run import Service
 
-__all__ = ["EVENTS", "build", "create_app"]
+__all__ = ["EVENTS", "assemble", "build", "create_app"]
 
 EVENTS: Mapping[str, Mapping[str, type[Value]]] = {
     **TURNOVER_EVENTS,
@@ -53,13 +55,14 @@ async def build(config: IssuerConfig) -> Service:
     quota = await open_quota(config.quota)
     metrics = Metrics("issuer")
     readiness = Readiness(["attester", "keys", "quota"])
-    app = create_app(
+    app, lane = assemble(
         config.public_url,
         keys=keys.present,
         attester=attester,
         quota=quota,
         limits=config.limits,
         expiration=config.expiration.policy,
+        presentation_limit=config.credentials_for,
         meters=Meters(metrics),
         log=log,
     )
@@ -94,6 +97,7 @@ async def build(config: IssuerConfig) -> Service:
         # The directory is for everybody; the attester refuses whoever has no certificate.
         client_certificate_optional=True,
         fatal=fatal,
+        lane=lane,
     )
 
 
@@ -105,6 +109,7 @@ def create_app(
     quota: Quota,
     limits: Limits | None = None,
     expiration: ExpirationPolicy | None = None,
+    presentation_limit: int | None = None,
     meters: Meters | None = None,
     log: Logger | None = None,
 ) -> web.Application:
@@ -113,20 +118,47 @@ def create_app(
     It serves by itself or mounted in another (docs/issuer.md, Embedding). Clients reach it under
     `public_url`: an origin, and the prefix it is mounted at, if any. `keys` that turn over are given
     as a function that is asked at each request. `expiration` is what type 0xDA7A may ask for;
-    without it that type is not granted. `meters` and `log` default to metrics that nobody collects and to
+    without it that type is not granted. Likewise a credential of type 0xE5AC, which costs
+    `presentation_limit` tokens. `meters` and `log` default to metrics that nobody collects and to
     standard error.
     """
-    limits = limits or Limits()
-    meters = meters or Meters(Metrics("issuer"))
-    log = log or Logger("issuer", EVENTS)
-    source = fixed(keys) if isinstance(keys, IssuingKeys) else keys
+    app, lane = assemble(
+        public_url,
+        keys=fixed(keys) if isinstance(keys, IssuingKeys) else keys,
+        attester=attester,
+        quota=quota,
+        limits=limits or Limits(),
+        expiration=expiration,
+        presentation_limit=presentation_limit,
+        meters=meters or Meters(Metrics("issuer")),
+        log=log or Logger("issuer", EVENTS),
+    )
+    for path, handler in lane.items():
+        app.router.add_post(path, carried(handler))
+    return app
+
+
+def assemble(
+    public_url: str,
+    *,
+    keys: KeySource,
+    attester: Attester,
+    quota: Quota,
+    limits: Limits,
+    expiration: ExpirationPolicy | None = None,
+    presentation_limit: int | None = None,
+    meters: Meters,
+    log: Logger,
+) -> tuple[web.Application, Mapping[str, Handler]]:
+    """Return the application, and by path what is not in it yet: for the fast lane, or to be `carried`."""
     issuance = Issuance(
-        source,
+        keys,
         quota,
         max_batch=limits.max_batch,
         threads=limits.threads,
         max_waiting=limits.max_waiting,
         expiration=expiration,
+        presentation_limit=presentation_limit,
         signing=meters.signing.observe,
     )
     tokens = TokenRequestEndpoint(
@@ -135,9 +167,10 @@ def create_app(
         meters,
         max_body=longest_body(limits.max_batch),
         max_pending=limits.max_pending,
+        max_pending_of_account=limits.max_pending_of_account,
         body_seconds=limits.body_seconds,
     )
-    directory = DirectoryEndpoint(source, public_url, limits.directory_max_age_seconds)
+    directory = DirectoryEndpoint(keys, public_url, limits.directory_max_age_seconds)
 
     async def resources(_app: web.Application) -> AsyncIterator[None]:
         async with attester, quota, issuance:
@@ -145,8 +178,8 @@ def create_app(
 
     app = web.Application(middlewares=[problems.middleware(log)])
     app.cleanup_ctx.append(resources)
-    app.add_routes([web.get(WELL_KNOWN, directory.handle), web.post(PATH, tokens.handle)])
-    return app
+    app.add_routes([web.get(WELL_KNOWN, directory.handle)])
+    return app, {PATH: tokens.handle}
 
 
 async def _watch(

@@ -4,6 +4,8 @@
     tacita-issuer account list --config FILE
     tacita-issuer account remove NAME --config FILE
     tacita-issuer invite create --count N --tokens M --expires DAYS --config FILE
+    tacita-issuer invite list --config FILE
+    tacita-issuer invite revoke LABEL... | --all --config FILE
     tacita-issuer key list|rotate|check --config FILE [--json]
 
 A running issuer notices a changed accounts file, and new invitations, by itself.
@@ -21,7 +23,7 @@ from issuer.accounts import AccountsFile
 from issuer.attesters.api_key import digest_of, new_api_key
 from issuer.attesters.config import ApiKeyConfig, InvitationConfig
 from issuer.config import IssuerConfig
-from issuer.invitations import Invitations
+from issuer.invitations import Invitations, Listed
 from issuer.key_commands import add_commands
 from tacita.errors import ConfigError, TacitaError
 from tacita.service.config import load
@@ -34,8 +36,8 @@ NAMES = ("account", "invite", "key")
 """The first word of a command line that is not the service's."""
 
 EPILOG = (
-    "Commands: account add|list|remove, invite create, key list|rotate|check. Each has its own --help. "
-    "--engines prints which signing engines this machine has and how fast they are."
+    "Commands: account add|list|remove, invite create|list|revoke, key list|rotate|check. Each has its "
+    "own --help. --engines prints which signing engines this machine has and how fast they are."
 )
 
 
@@ -92,6 +94,19 @@ def _parser() -> argparse.ArgumentParser:
         help="after how many days, at midnight UTC, they expire",
     )
     create.set_defaults(command=_invite)
+    invitations = invite.add_parser(
+        "list", parents=[common], help="list the invitations, without their codes, and how many there are"
+    )
+    invitations.set_defaults(command=_list_invitations)
+    revoke = invite.add_parser(
+        "revoke",
+        parents=[common],
+        help="delete invitations (tokens that were had for them stay valid until their key dies)",
+    )
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("labels", nargs="*", default=[], metavar="LABEL", help="as the list has them")
+    which.add_argument("--all", action="store_true", help="all of them")
+    revoke.set_defaults(command=_revoke)
 
     add_commands(nouns, common)
     return parser
@@ -147,10 +162,37 @@ def _remove(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
 
 
 def _invite(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    with closing(_invitations(config)) as invitations:
+        return invitations.create(options.count, options.tokens, options.expires, now=time.time())
+
+
+def _list_invitations(config: IssuerConfig, _options: argparse.Namespace) -> list[str]:
+    with closing(_invitations(config)) as invitations:
+        listed = invitations.listed()
+    now = time.time()
+    width = max((len(str(one.tokens)) for one in listed), default=0)
+    lines = [
+        f"{one.label}  {one.tokens:{width}}  {datetime.fromtimestamp(one.expires, UTC):%Y-%m-%d}  "
+        f"{_state(one, now)}"
+        for one in listed
+    ]
+    states = [_state(one, now) for one in listed]
+    return [*lines, f"{states.count('valid')} valid, {states.count('expired')} expired"]
+
+
+def _state(one: Listed, now: float) -> str:
+    return "valid" if now < one.expires else "expired"
+
+
+def _revoke(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
+    with closing(_invitations(config)) as invitations:
+        return [f"revoked {invitations.revoke(None if options.all else set(options.labels))}"]
+
+
+def _invitations(config: IssuerConfig) -> Invitations:
     if not isinstance(config.attester, InvitationConfig):
         raise ConfigError("This issuer takes no invitations: its attester is not of the kind invitation.")
-    with closing(Invitations(config.attester.database)) as invitations:
-        return invitations.create(options.count, options.tokens, options.expires, now=time.time())
+    return Invitations(config.attester.database)
 
 
 def _between(least: int, most: int) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from issuer.attesters.config import AttesterConfig, MutualTlsConfig
-from issuer.key_types import KEY_TYPES
+from issuer.key_types import ARC, KEY_TYPES
 from issuer.limits import Limits
 from issuer.signers.config import SignerConfig
 from issuer.tiers import Allowance, tier_of
@@ -13,12 +13,15 @@ from tacita.crypto.keyring import Schedule
 from tacita.privacypass.extensions import ExpirationPolicy
 from tacita.service.config import Listen, Struct, origin_of
 
-__all__ = ["MAX_TIERS", "ExpirationConfig", "IssuerConfig", "KeysConfig", "QuotaConfig"]
+__all__ = ["MAX_PRESENTATIONS", "MAX_TIERS", "ExpirationConfig", "IssuerConfig", "KeysConfig", "QuotaConfig"]
 
 DAY_SECONDS = 86_400
 
 MAX_TIERS = 4
 """Every tier is an anonymity set of its own; many of them single people out."""
+
+MAX_PRESENTATIONS = 1_000_000
+"""As many tokens as an invitation buys at most; far below what a range proof can do."""
 
 
 class KeysConfig(Struct, frozen=True):
@@ -60,7 +63,8 @@ class QuotaConfig(Struct, frozen=True):
     database: Path | None = None
     """An SQLite file, for the issuers of one machine."""
     redis: str | None = None
-    """A Redis, for issuers on several machines."""
+    """A Redis, or some nodes of a Redis Cluster, for issuers on several machines; an address as in
+    `tacita.service.redis.address`."""
     redis_password: Path | None = None
     redis_authority: Path | None = None
     """The roots (PEM) that its TLS certificate hangs on, instead of the system's."""
@@ -110,9 +114,13 @@ class IssuerConfig(Struct, frozen=True):
     expiration: ExpirationConfig = ExpirationConfig()
     signer: SignerConfig = SignerConfig()
     """What signs for token type 0x0002."""
+    presentation_limit: int = 100
+    """How often a credential of type 0xE5AC can be presented, and so what it costs (docs/experimental.md)."""
     max_batch: int = 100
     max_pending: int = 256
     """Requests under way, from the credential to the answer, before others are asked to come back."""
+    max_pending_of_account: int = 64
+    """How many of them may be of one account."""
     body_seconds: float = 10
     directory_max_age_seconds: int = 3600
     drain_seconds: float = 30
@@ -124,15 +132,23 @@ class IssuerConfig(Struct, frozen=True):
             raise ValueError(f"there are at most {MAX_TIERS} tiers")
         if isinstance(self.attester, MutualTlsConfig) and self.listen.tls_client_authority is None:
             raise ValueError("the attester mtls wants listen.tls_client_authority")
-        if min(self.max_batch, self.max_pending) < 1:
-            raise ValueError("max_batch and max_pending are at least 1")
+        if min(self.max_batch, self.max_pending, self.max_pending_of_account) < 1:
+            raise ValueError("max_batch, max_pending and max_pending_of_account are at least 1")
         if "partially-blind-rsa" in self.keys.types and (
             self.expiration.lifetime_seconds > self.keys.period_seconds
         ):
             raise ValueError("lifetime_seconds is at most period_seconds: no token outlives its key")
         if self.max_batch > 10_000:
             raise ValueError("max_batch is at most 10000")
+        if not 2 <= self.presentation_limit <= MAX_PRESENTATIONS:
+            raise ValueError(f"presentation_limit is from 2 to {MAX_PRESENTATIONS}")
         for tier in map(tier_of, self.tiers.values()):
+            if self.credentials_for is not None and self.credentials_for > min(
+                limit for limit in (tier.tokens, tier.burst, tier.per_day) if limit is not None
+            ):
+                raise ValueError(
+                    "a credential costs presentation_limit tokens at once: each tier has so many"
+                )
             if tier.burst is not None and tier.burst < self.max_batch:
                 raise ValueError("a burst is at least max_batch: a larger batch would never be granted")
             if tier.per_day is not None and self.quota.period_seconds <= DAY_SECONDS:
@@ -141,11 +157,17 @@ class IssuerConfig(Struct, frozen=True):
             raise ValueError("public_url is an origin, scheme://host or scheme://host:port, no default port")
 
     @property
+    def credentials_for(self) -> int | None:
+        """For how many presentations a credential is issued; None where there are no credentials."""
+        return self.presentation_limit if ARC in self.keys.types else None
+
+    @property
     def limits(self) -> Limits:
         """What a process of this issuer takes at a time."""
         return Limits(
             max_batch=self.max_batch,
             max_pending=self.max_pending,
+            max_pending_of_account=self.max_pending_of_account,
             body_seconds=self.body_seconds,
             directory_max_age_seconds=self.directory_max_age_seconds,
         )

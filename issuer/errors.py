@@ -33,6 +33,7 @@ __all__ = [
     "RequestTooSlow",
     "SignerFailed",
     "SignerGone",
+    "TooManyAtOnce",
     "TooManyRepeats",
 ]
 
@@ -197,6 +198,7 @@ class QuotaUnavailable(IssuerError):
     """The quota cannot be read or written; no token is issued without it."""
 
     status = 503
+    passing = True
     result = "quota_down"
 
     def __init__(self) -> None:
@@ -255,6 +257,19 @@ class Busy(IssuerError):
 
     def __init__(self) -> None:
         super().__init__("The issuer is busy; try again in a moment.")
+
+
+class TooManyAtOnce(IssuerError):
+    """As many requests of one account are under way as it may have: what else is taken is for others."""
+
+    status = 429
+    clause = "RFC 6585, Section 4"
+    problem_type = "https://tacita.invalid/problems/too-many-at-once"
+    result = "too_many_at_once"
+    fields: Mapping[str, str] = {"Retry-After": "1"}
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests of this account are under way; wait for some of them to end.")
 
 
 class RequestTooLong(LimitExceeded, IssuerError):

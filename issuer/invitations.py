@@ -8,7 +8,7 @@ not by period but until the invitation expires.
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from tacita.errors import ConfigError
 from tacita.wire import base64url
 
-__all__ = ["CODE_LENGTH", "MAX_SIZES", "Invitation", "Invitations", "digest_of"]
+__all__ = ["CODE_LENGTH", "MAX_SIZES", "Invitation", "Invitations", "Listed", "digest_of"]
 
 PREFIX = "tacita_invite_"
 CODE_LENGTH = len(PREFIX) + 43
@@ -24,6 +24,7 @@ CODE_LENGTH = len(PREFIX) + 43
 MAX_SIZES = 4
 """How many amounts valid invitations may have: each is an anonymity set of its own, as a tier is."""
 
+_LABEL_LENGTH = 12
 _DAY = 86_400
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -41,6 +42,18 @@ class Invitation:
     account: str = field(repr=False)
     tokens: int
     expires: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listed:
+    """An invitation as the operator sees it: what it buys and until when, and a name that is not its code.
+
+    The `label` is the beginning of the code's SHA-256; the code is too random to be found from that.
+    """
+
+    expires: int
+    tokens: int
+    label: str
 
 
 def digest_of(code: str) -> bytes:
@@ -134,6 +147,42 @@ class Invitations:
             raise ConfigError(f"{self._path} cannot be written to ({type(error).__name__}).") from None
         return codes
 
+    def listed(self) -> list[Listed]:
+        """Return all invitations, those that expire first at the beginning. Raises `ConfigError`."""
+        try:
+            rows = self._db.execute("SELECT digest, tokens, expires FROM invitations").fetchall()
+        except sqlite3.Error as error:
+            raise ConfigError(f"{self._path} cannot be read ({type(error).__name__}).") from None
+        return sorted(Listed(expires, tokens, _label(digest)) for digest, tokens, expires in rows)
+
+    def revoke(self, labels: Collection[str] | None = None) -> int:
+        """Delete the invitations with these `labels`, or all; return how many went. All or nothing.
+
+        Tokens that were had for them stay valid until their key dies. An issuer refuses the codes at once.
+
+        Raises:
+            ConfigError: there is no invitation of one of these labels, or it cannot be written.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                digests = [digest for (digest,) in self._db.execute("SELECT digest FROM invitations")]
+                if labels is not None:
+                    if unknown := set(labels) - set(map(_label, digests)):
+                        raise ConfigError(f"There is no invitation {min(unknown)}; see `invite list`.")
+                    digests = [digest for digest in digests if _label(digest) in labels]
+                self._db.executemany(
+                    "DELETE FROM invitations WHERE digest = ?", [(digest,) for digest in digests]
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise ConfigError(f"{self._path} cannot be written to ({type(error).__name__}).") from None
+        return len(digests)
+
     def _migrate(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -151,3 +200,7 @@ class Invitations:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+
+def _label(digest: bytes) -> str:
+    return digest.hex()[:_LABEL_LENGTH]

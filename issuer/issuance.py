@@ -30,12 +30,14 @@ from tacita.errors import TacitaError
 from tacita.privacypass import issuing
 from tacita.privacypass.extensions import ExpirationPolicy
 from tacita.privacypass.issuing import IssuingKeys, TokenRequests, TokenResponses
+from tacita.privacypass.types import arc
 from tacita.privacypass.types.voprf import PrivateKey
 
 __all__ = ["Grant", "Issuance"]
 
 _LOOP_BYTES = 1024
-"""Bodies up to this are read at once: 20 elements of P-384 at most, 31 microseconds each."""
+"""Bodies up to this are read at once: 20 elements of P-384 at most, 31 microseconds each, or the proof of
+one request for a credential, 300."""
 
 _LOOP_BYTES_RSA = 32_768
 """The same where no key is on a curve: 126 messages at most, 3 microseconds each."""
@@ -56,8 +58,9 @@ class Issuance:
     """Issues under `keys` against `quota`. Use as an async context manager.
 
     `threads` sign at a time, outside the event loop and outside the GIL; `signing` is told how many
-    seconds each request waited for its signatures. `expiration` is what type 0xDA7A may ask for. Of
-    signatures `max_waiting` may be waited for, which take a second or two on one core.
+    seconds each request waited for its signatures. `expiration` is what type 0xDA7A may ask for, and
+    `presentation_limit` what a credential of type 0xE5AC is good for, and costs. Of signatures
+    `max_waiting` may be waited for, which take a second or two on one core.
     """
 
     def __init__(
@@ -69,13 +72,20 @@ class Issuance:
         threads: int,
         max_waiting: int = 8192,
         expiration: ExpirationPolicy | None = None,
+        presentation_limit: int | None = None,
         signing: Callable[[float], None] = lambda _seconds: None,
         clock: issuing.Clock = time.time,
     ) -> None:
         self._keys = keys
         self._quota = quota
         self._signing = signing
-        self._parse = partial(issuing.parse, max_batch=max_batch, expiration=expiration, clock=clock)
+        self._parse = partial(
+            issuing.parse,
+            max_batch=max_batch,
+            expiration=expiration,
+            presentation_limit=presentation_limit,
+            clock=clock,
+        )
         self._reading = ThreadPoolExecutor(threads, thread_name_prefix="reading")
         self._signers: Coalescer[_Job, TokenResponses] = Coalescer(
             _sign, threads=threads, capacity=max_waiting
@@ -106,10 +116,10 @@ class Issuance:
         keys = self._keys().issuing
         requests = await self._read(media_type, body, keys)
         tokens = requests.count
-        self.require_room(tokens)
+        self.require_room(requests.signatures)
         charge = await self._quota.charge(account, _name(requests, body), tokens)
         try:
-            responses = await self._sign(requests, tokens, keys)
+            responses = await self._sign(requests, keys)
         except Exception:
             # The charge stands where the refund fails; it still pays for the same request.
             with suppress(QuotaUnavailable, ClockSetBack):
@@ -118,24 +128,24 @@ class Issuance:
         return Grant(responses, tokens, charge.fresh)
 
     async def _read(self, media_type: str, body: bytes, keys: IssuingKeys) -> TokenRequests:
-        on_curves = any(isinstance(key.signer, PrivateKey) for key in keys)
+        on_curves = any(isinstance(key.signer, PrivateKey | arc.PrivateKey) for key in keys)
         if len(body) <= (_LOOP_BYTES if on_curves else _LOOP_BYTES_RSA):
             return self._parse(media_type, body, keys)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, self._parse, media_type, body, keys)
 
-    def require_room(self, tokens: int) -> None:
-        """Raise `Busy` where a request for `tokens` would be refused now, if only after it was charged."""
+    def require_room(self, signatures: int) -> None:
+        """Raise `Busy` where a request for so many would be refused now, if only after it was charged."""
         try:
-            self._signers.require_room(tokens)
+            self._signers.require_room(signatures)
         except QueueFull:
             raise Busy from None
 
-    async def _sign(self, requests: TokenRequests, tokens: int, keys: IssuingKeys) -> TokenResponses:
+    async def _sign(self, requests: TokenRequests, keys: IssuingKeys) -> TokenResponses:
         started = time.perf_counter()
         try:
             responses = await self._signers.submit(
-                (requests, keys), tokens, alone=not _has_lanes(requests, keys)
+                (requests, keys), requests.signatures, alone=not _has_lanes(requests, keys)
             )
         except QueueFull:
             raise Busy from None

@@ -9,10 +9,8 @@ A running issuer turns its keys over by itself; `rotate` is for the first keys, 
 """
 
 import argparse
-import json
 import time
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Any
 
 from issuer.config import IssuerConfig
@@ -20,6 +18,7 @@ from issuer.key_folder import KeyName
 from issuer.key_report import KeyEntry, entries, findings
 from issuer.keys import IssuerKeys
 from issuer.signers.choice import open_engine
+from tacita.service.reports import columns, compact_json, findings_told, utc
 
 __all__ = ["add_commands"]
 
@@ -59,21 +58,21 @@ def _list(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
     with open_engine(config.signer) as engine:
         listed = entries(config.keys, time.time(), kinds=engine.kinds)
     if options.json:
-        return [_dump({"keys": [_fields(entry) for entry in listed]})]
+        return [compact_json({"keys": [_fields(entry) for entry in listed]})]
     head = ("type", "epoch", "phase", "issues from", "until", "dead from", "key id")
     rows = [
         (
             entry.type,
             str(entry.epoch),
             entry.phase.value,
-            _text(entry.not_before),
-            _text(entry.issues_until),
-            _text(entry.dead_from),
+            utc(entry.not_before),
+            utc(entry.issues_until),
+            utc(entry.dead_from),
             entry.key_id.hex()[-16:] if entry.key_id else "cannot be used",
         )
         for entry in listed
     ]
-    return list(_table((head, *rows)))
+    return list(columns((head, *rows)))
 
 
 def _rotate(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
@@ -82,7 +81,7 @@ def _rotate(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
         turned = keys.replace() if options.replace else keys.turn(accept_gap=options.accept_gap)
     if options.json:
         made, destroyed = ([name.file for name in names] for names in (turned.made, turned.destroyed))
-        return [_dump({"epoch": turned.epoch, "made": made, "destroyed": destroyed})]
+        return [compact_json({"epoch": turned.epoch, "made": made, "destroyed": destroyed})]
     return [*_told("destroyed", turned.destroyed), *_told("made", turned.made)] or ["nothing was due"]
 
 
@@ -90,10 +89,7 @@ def _check(config: IssuerConfig, options: argparse.Namespace) -> list[str]:
     with open_engine(config.signer) as engine:
         found = findings(config.keys, time.time(), kinds=engine.kinds)
     options.exit_code = 1 if found else 0
-    if options.json:
-        listed = [{"code": finding.code, "sentence": finding.sentence} for finding in found]
-        return [_dump({"ok": not found, "findings": listed})]
-    return [finding.sentence for finding in found] or ["all is well"]
+    return findings_told(found, as_json=options.json)
 
 
 def _fields(entry: KeyEntry) -> dict[str, Any]:
@@ -112,17 +108,3 @@ def _fields(entry: KeyEntry) -> dict[str, Any]:
 
 def _told(what: str, names: Iterable[KeyName]) -> list[str]:
     return [f"{what} {name.file}" for name in names]
-
-
-def _text(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))

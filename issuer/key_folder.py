@@ -13,49 +13,24 @@ No locks, therefore, that a machine could die with.
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from issuer.key_types import KEY_TYPES
 from tacita.crypto.keyring import Schedule
 from tacita.errors import ConfigError
-from tacita.service.keyfiles import create_secret, destroy_secret, read_secret, sync_folder, write_secret
+from tacita.service.key_folder import NUMBER, KeyFiles, KeyName, Stamp
+from tacita.service.keyfiles import create_secret, destroy_secret, sync_folder, write_secret
 
 __all__ = ["LEFTOVER_SECONDS", "Contents", "KeyFolder", "KeyName", "Stamp"]
 
 LEFTOVER_SECONDS = 3600.0
 """After so long nobody is still writing or destroying a file."""
 
-_NUMBER = r"(0|[1-9][0-9]{0,11})"
 _TYPE = "|".join(KEY_TYPES)
-_KEY = re.compile(rf"({_TYPE})\.{_NUMBER}\.{_NUMBER}\.key")
-_EPOCH = re.compile(rf"epoch\.{_NUMBER}\.{_NUMBER}")
+_EPOCH = re.compile(rf"epoch\.{NUMBER}\.{NUMBER}")
 _LEFTOVER = re.compile(rf"\.+(?:{_TYPE})\.[0-9]+\.[0-9]+\.key\..+")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class KeyName:
-    """Which key: of the epoch `epoch` of `period` seconds, for the token type that is called `type`."""
-
-    epoch: int
-    type: str
-    period: int
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return f"{self.type}.{self.period}.{self.epoch}.key"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What changes when a file is replaced."""
-
-    inode: int
-    modified: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +60,8 @@ class Contents:
         return min(max(schedule.epoch(now), newest - 2), newest - 1)
 
 
-class KeyFolder:
+class KeyFolder(KeyFiles):
     """Reads and writes one folder. Every method raises `ConfigError` where the folder cannot be used."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def look(self) -> Contents:
         """Return what is there; nothing at all where there is no folder."""
@@ -97,9 +69,8 @@ class KeyFolder:
         epochs: dict[int, int] = {}
         leftovers: dict[Path, float] = {}
         for path, status in self._files():
-            if found := _KEY.fullmatch(path.name):
-                stamp = Stamp(status.st_ino, status.st_mtime_ns, status.st_size)
-                keys[KeyName(int(found[3]), found[1], int(found[2]))] = stamp
+            if (name := KeyName.of(path.name)) is not None and name.type in KEY_TYPES:
+                keys[name] = Stamp.of(status)
             elif found := _EPOCH.fullmatch(path.name):
                 period, epoch = int(found[1]), int(found[2])
                 epochs[period] = max(epoch, epochs.get(period, 0))
@@ -113,10 +84,6 @@ class KeyFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be made: {error.strerror}.") from None
-
-    def read(self, name: KeyName) -> bytes:
-        """Return the content of a key file. It must be readable by its owner alone."""
-        return read_secret(self.path / name.file, "a key of the issuer")
 
     def add(self, name: KeyName, content: bytes) -> bool:
         """Make the file of a key, unless there is one: then False, and that one counts."""
@@ -163,16 +130,6 @@ class KeyFolder:
                     destroy_secret(path)
         except OSError as error:
             raise self._unwritable(error) from None
-
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        try:
-            for path in self.path.iterdir():
-                with suppress(FileNotFoundError):  # gone since it was listed
-                    yield path, path.stat()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise ConfigError(f"{self.path} cannot be read: {error.strerror}.") from None
 
     def _unwritable(self, error: OSError) -> ConfigError:
         return ConfigError(f"{self.path} cannot be written to: {error.strerror}.")

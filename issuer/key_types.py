@@ -1,7 +1,7 @@
 """What the issuer can have keys for: one line a token type, by the name that configuration and files use.
 
-A key file holds what `generate` made and `load` reads: PKCS#8 in PEM for RSA, the encoded scalar for
-the types on VOPRF. `KEY_TYPES` signs with the fastest engine that there is; `issuer.signers.choice`
+A key file holds what `generate` made and `load` reads: PKCS#8 in PEM for RSA, encoded scalars for the
+other types. `KEY_TYPES` signs with the fastest engine that there is; `issuer.signers.choice`
 puts others in their place.
 """
 
@@ -13,17 +13,28 @@ from tacita.crypto import safe_primes
 from tacita.crypto.partially_blind_keys import PartiallyBlindSigner
 from tacita.crypto.rsa_keys import KeyMalformed, RsaPrivateKey
 from tacita.crypto.signer import Signer, best_signer
-from tacita.privacypass.types import blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
+from tacita.privacypass.types import arc, blind_rsa, partially_blind_rsa, voprf_p384, voprf_ristretto255
 from tacita.privacypass.types.voprf import PrivateKey
 
-__all__ = ["BLIND_RSA", "KEY_TYPES", "Engine", "KeyType", "SigningKey", "blind_rsa_keys", "types_named"]
+__all__ = [
+    "ARC",
+    "BLIND_RSA",
+    "KEY_TYPES",
+    "Engine",
+    "KeyType",
+    "SigningKey",
+    "blind_rsa_keys",
+    "types_named",
+]
 
 BLIND_RSA = "blind-rsa"
+ARC = "arc"
+"""Experimental: docs/experimental.md."""
 
 Engine: TypeAlias = Callable[[RsaPrivateKey], Signer]
 """Makes a signer of a key in memory. Raises `SigningUnavailable` where it cannot."""
 
-SigningKey: TypeAlias = Signer | PartiallyBlindSigner | PrivateKey
+SigningKey: TypeAlias = Signer | PartiallyBlindSigner | PrivateKey | arc.PrivateKey
 """What `tacita.privacypass.issuing.IssuingKey` signs with."""
 
 
@@ -79,6 +90,12 @@ _TYPES = (
         partially_blind_rsa.TOKEN_TYPE,
         lambda: safe_primes.generate().to_pem(),
         lambda content: PartiallyBlindSigner(_rsa_key(content)),
+    ),
+    KeyType(
+        ARC,
+        arc.TOKEN_TYPE,
+        lambda: arc.PrivateKey.generate().to_bytes(),
+        arc.PrivateKey.from_bytes,
     ),
 )
 

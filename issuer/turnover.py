@@ -1,17 +1,15 @@
-"""Turning keys over while the issuer serves: at boundaries, and whenever others have changed the folder.
+"""The issuer's keys as they turn over while it serves: what is logged of it.
 
-File work and the making of keys happen in a thread; requests go on meanwhile, with the keys that
-`IssuerKeys.present` gives by the clock. A folder that cannot be used is reported and tried again:
-what is in memory is good until the boundary after the next. A wrong clock is the end (R21).
+Requests go on meanwhile with the keys that `IssuerKeys.present` gives by the clock: what is in memory
+is good until the boundary after the next. A wrong clock is the end (R21).
 """
 
 import asyncio
 from collections.abc import Mapping
 
 from issuer.keys import IssuerKeys, Turned
-from tacita.crypto.keyring import ClockAhead, ClockSetBack
-from tacita.errors import TacitaError
 from tacita.service.logs import Logger, Value
+from tacita.service.turnover import Turning
 
 __all__ = ["EVENTS", "Turnover"]
 
@@ -33,10 +31,11 @@ class Turnover:
     def __init__(self, keys: IssuerKeys, log: Logger, fatal: "asyncio.Future[None]") -> None:
         self._keys = keys
         self._log = log
-        self._fatal = fatal
+        self._turning = Turning(
+            keys, log, fatal, events=("key_folder_lost", "key_folder_regained"), report=self._report
+        )
         self._begun: Turned | None = None
         self._epoch: int | None = None
-        self._lost = False
 
     async def check(self) -> None:
         """Say whether there is a key that may sign now. Raises `KeysUnavailable`."""
@@ -46,35 +45,17 @@ class Turnover:
         """Turn for the first time; blocks. What it did is logged by `keep`. Raises as `IssuerKeys.turn`."""
         self._begun = self._keys.turn(may_begin=may_begin)
 
+    async def look(self) -> None:
+        """Turn soon, without waiting until it is due: a command may have changed the folder."""
+        self._turning.ask()
+
     async def keep(self) -> None:
         """Turn until cancelled, or until the clock is wrong."""
         if self._begun is not None:
             self._report(self._begun)
-        while True:
-            await asyncio.sleep(self._keys.wait())
-            try:
-                turned = await asyncio.to_thread(self._keys.turn)
-            except (ClockSetBack, ClockAhead) as error:
-                if not self._fatal.done():
-                    self._fatal.set_exception(error)
-                return
-            except TacitaError as error:
-                self._lose(error)
-            except Exception as defect:
-                self._log.internal_error(defect)
-                self._lose(defect)
-            else:
-                self._report(turned)
-
-    def _lose(self, error: Exception) -> None:
-        if not self._lost:
-            self._log.event("key_folder_lost", kind=type(error).__name__)
-        self._lost = True
+        await self._turning.keep()
 
     def _report(self, turned: Turned) -> None:
-        if self._lost:
-            self._log.event("key_folder_regained")
-        self._lost = False
         if turned.epoch != self._epoch:
             self._log.event("epoch_begun", epoch=turned.epoch)
             self._epoch = turned.epoch

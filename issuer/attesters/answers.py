@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable
 
 from issuer.errors import AttesterUnavailable
+from tacita.net.message import Field
 from tacita.net.upstream import Upstream, UpstreamError, UpstreamResponse
 
 __all__ = ["ask"]
@@ -16,7 +17,7 @@ async def ask(
     upstream: Upstream,
     method: str,
     path: str,
-    headers: Iterable[tuple[str, str]],
+    fields: Iterable[Field],
     body: bytes | None = None,
     *,
     media_types: frozenset[str],
@@ -31,7 +32,7 @@ async def ask(
     """
     deadline = asyncio.timeout(seconds)
     try:
-        async with deadline, upstream.request(method, path, headers, body) as response:
+        async with deadline, upstream.request(method, path, fields, body) as response:
             if response.status != 200:
                 return response.status, b""
             return 200, await _read(response, media_types, limit)

@@ -71,13 +71,13 @@ def parse_key_set(document: bytes) -> dict[str, JwksKey]:
     keys: dict[str, JwksKey] = {}
     seen: set[str] = set()
     for member in members:
-        kid = member.get("kid")
-        if not isinstance(kid, str):
-            continue
         if _SECRET & member.keys():
             raise KeySetMalformed(
                 "The JWK Set publishes a private or symmetric key; whoever reads it can sign."
             )
+        kid = member.get("kid")
+        if not isinstance(kid, str):
+            continue
         if kid in seen:
             raise KeySetMalformed("The JWK Set has two keys of one id; their tokens cannot be told apart.")
         seen.add(kid)
@@ -121,7 +121,7 @@ async def fetch_key_set(url: str, tls: SSLContext | None) -> bytes:
             upstream,
             "GET",
             path,
-            [("Accept", "application/jwk-set+json, application/json")],
+            [(b"accept", b"application/jwk-set+json, application/json")],
             media_types=_MEDIA_TYPES,
             limit=MAX_BYTES,
             seconds=FETCH_SECONDS,

@@ -66,9 +66,9 @@ class WebhookAttester:
             )
         origin, self._path = split(config.url)
         self._fields = [
-            ("Authorization", f"Bearer {secret.decode()}"),
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json"),
+            (b"authorization", b"Bearer " + secret),
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json"),
         ]
         self._config = config
         self._tiers = tiers

@@ -129,8 +129,10 @@ class Ledger:
             "DELETE FROM answered WHERE period = ? AND account = ? AND request = ? AND repeats = 0",
             (claim.period.start, claim.account, claim.request),
         ).rowcount
-        if gone:
-            self._keep(claim, self.tally(claim.period, claim.account).refunded(claim, now))
+        tally = self.tally(claim.period, claim.account)
+        # When the period is over, its tallies are dropped by themselves, and one may be gone already.
+        if gone and tally.tokens >= claim.tokens:
+            self._keep(claim, tally.refunded(claim, now))
         return bool(gone)
 
     def tally(self, period: Period, account: bytes) -> Tally:

@@ -1,21 +1,25 @@
-"""The quota in Redis: the one that several issuers share.
+"""The quota in Redis, on one server or a cluster: the one that several issuers share.
 
-One connection per process (`tacita.service.redis.server`) carries one batch at a time
-(`tacita.service.batching`), and a batch is one round trip of script calls
-(`issuer.quota.redis_script`). There is no retry: an attempt that broke off may have charged, so its
-caller is told `QuotaUnavailable`; the same body, sent again, is then answered for that charge.
+Each process has one connection per server (`tacita.service.redis`), which carries one batch at a time
+(`tacita.service.lanes`), and a batch is one round trip of script calls (`issuer.quota.redis_script`). There
+is no retry: an attempt that broke off may have charged, so its caller is told `QuotaUnavailable`; the
+same body, sent again, is then answered for that charge.
 
 With `appendfsync always` every charge that was answered for is on disk. A server that comes back
 without its data (its folder was lost, FLUSHALL, another server at the same address) is refused by the
-issuers that run: they miss their mark.
+issuers that run: they miss their marks.
+
+In a cluster the accounts of a node that is away are told `QuotaUnavailable` until it returns, and those of
+the others are served; so are they where one node has lost its data. Marks are made when an issuer starts, and
+not while it runs. One that starts while a node is away serves the rest, and takes the node when it is
+back with its marks; a node that never had any is taken at the next start.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
-
-from redis.exceptions import RedisError
 
 from issuer.attesters import Account
 from issuer.errors import ClockSetBack, QuotaUnavailable, TooManyRepeats
@@ -28,32 +32,40 @@ from issuer.quota.redis_script import (
     FOREIGN,
     FRESH,
     KEPT,
+    MARKS,
     charge_call,
     mark_call,
+    mark_of,
     refund_call,
 )
 from issuer.quota.tally import Tally
 from tacita.errors import ConfigError
-from tacita.service.batching import Batcher
+from tacita.service.lanes import Lanes
 from tacita.service.redis.errors import RedisUnavailable
-from tacita.service.redis.scripts import ScriptCall, run
-from tacita.service.redis.server import RedisServer
+from tacita.service.redis.opening import open_redis
+from tacita.service.redis.protocol import Redis
+from tacita.service.redis.scripts import ScriptCall
 
 __all__ = ["RedisQuota"]
 
 
 class _Call(NamedTuple):
-    script: ScriptCall
+    """A script call beside a mark, or the mark alone."""
+
+    mark: bytes
     at: int
+    script: ScriptCall | None = None
 
 
 class RedisQuota:
-    """A `Quota` on one Redis server. Make it with `open`."""
+    """A `Quota` in Redis. Make it with `open`."""
 
-    def __init__(self, server: RedisServer, claims: Claims) -> None:
-        self._server = server
+    def __init__(self, redis: Redis, claims: Claims) -> None:
+        self._redis = redis
         self._claims = claims
-        self._batcher: Batcher[_Call, bytes] = Batcher(self._run, lambda _: QuotaUnavailable(), "quota")
+        self._lanes: Lanes[_Call, bytes | None] = Lanes(
+            self._run, lambda _: QuotaUnavailable(), "quota", self._lane_of
+        )
 
     @classmethod
     async def open(
@@ -68,19 +80,19 @@ class RedisQuota:
         accept_replicas: bool = False,
         timeout: float = 2.0,
     ) -> Self:
-        """Connect to the server at `address` (see `tacita.service.redis.address`) and check it.
+        """Connect to what is at `address` (see `tacita.service.redis.address`) and check it.
 
         `key` (32 bytes) makes the hashes under which accounts and requests are kept; all issuers that
         share a quota share it. `clock` returns UNIX seconds. `accept_replicas` takes the risk that
         a promoted replica grants again what had not reached it. A call waits for at most `timeout` seconds.
 
         Raises:
-            ConfigError: the address is malformed, the server could forget charges, or its quota is
+            ConfigError: the address is malformed, a server could forget charges, or the quota there is
                 kept under another key.
-            RedisUnavailable: it cannot be reached.
+            RedisUnavailable: it cannot be reached; of a cluster, no master can.
             ClockSetBack: the clock stands before the newest charge.
         """
-        server = await RedisServer.open(
+        redis = await open_redis(
             address,
             "quotas",
             password_file=password_file,
@@ -88,11 +100,11 @@ class RedisQuota:
             accept_replicas=accept_replicas,
             timeout=timeout,
         )
-        quota = cls(server, Claims(key, period_seconds, clock))
+        quota = cls(redis, Claims(key, period_seconds, clock))
         try:
             await quota._begin()
         except BaseException:
-            await server.close()
+            await redis.close()
             raise
         return quota
 
@@ -100,13 +112,13 @@ class RedisQuota:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self._batcher.close()
-        await self._server.close()
+        await self._lanes.close()
+        await self._redis.close()
 
     async def charge(self, account: Account, request: bytes, tokens: int) -> Charge:
         """See `Quota.charge`."""
         claim, _ = self._claims.claim(account, request, tokens)
-        answer = await self._batcher.call(_Call(charge_call(claim), claim.at))
+        answer = await self._ask(_Call(mark_of(claim), claim.at, charge_call(claim)))
         match answer:
             case b"fresh" | b"repeated":
                 return Charge(claim, fresh=answer == FRESH)
@@ -122,50 +134,81 @@ class RedisQuota:
         if charge.fresh:
             now = self._claims.now()
             # Whatever the mark beside it says: it was made.
-            await self._batcher.call(_Call(refund_call(charge.claim, now), now), regardless=True)
+            refund = _Call(mark_of(charge.claim), now, refund_call(charge.claim, now))
+            await self._ask(refund, regardless=True)
 
     async def forget_past(self) -> None:
-        """Redis drops the records of a period by itself when it is over; see `Quota.forget_past`."""
+        """See `Quota.forget_past`. Redis drops the records of a period by itself when it is over.
+
+        The marks have to know that time went on, also where nobody is charged beside them.
+        """
+        await self._look_at_marks()
 
     async def check(self) -> None:
-        """See `Quota.check`. Looks at the server's settings again."""
+        """See `Quota.check`. Looks at the settings of the servers again."""
         try:
-            await self._server.check()
+            await self._redis.check()
         except RedisUnavailable:
             raise QuotaUnavailable from None
-        if await self._batcher.call(self._mark_alone()) == CLOCK:
-            raise ClockSetBack
+        await self._look_at_marks()
 
-    def _mark_alone(self) -> _Call:
+    async def _look_at_marks(self) -> None:
+        """Raise where no account could be charged, whichever part it is counted in."""
         now = self._claims.now()
-        return _Call(mark_call(self._claims.key_check, now, now, create=False), now)
+        calls = [self._lanes.call(_Call(mark, now)) for mark in MARKS]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        if KEPT in outcomes:
+            return
+        if CLOCK in outcomes:
+            raise ClockSetBack
+        raise QuotaUnavailable
 
     async def _begin(self) -> None:
         now = self._claims.now()
-        async with self._server.borrowed() as link:
-            (answer,) = await run(link, [mark_call(self._claims.key_check, now, now, create=True)])
-        if answer == FOREIGN:
+        answers = await self._redis.run(
+            [mark_call(mark, self._claims.key_check, now, now, create=True) for mark in MARKS]
+        )
+        if FOREIGN in answers:
             raise ConfigError(
                 "Redis holds a quota that was counted under another hash key; give all issuers the same one."
             )
-        if answer != KEPT:
+        if CLOCK in answers:
             raise ClockSetBack
 
-    async def _run(self, calls: Sequence[_Call]) -> Sequence[bytes]:
-        moments = [call.at for call in calls]
-        mark = mark_call(self._claims.key_check, min(moments), max(moments), create=False)
+    async def _ask(self, call: _Call, *, regardless: bool = False) -> bytes:
+        answer = await self._lanes.call(call, regardless=regardless)
+        if answer is None:
+            raise QuotaUnavailable
+        return answer
+
+    def _lane_of(self, call: _Call) -> Hashable:
+        return self._redis.lane_of(call.mark)
+
+    async def _run(self, calls: Sequence[_Call]) -> Sequence[bytes | None]:
+        """Make `calls` beside their marks; return their answers, or None where that cannot be told."""
+        moments: dict[bytes, list[int]] = {}
+        for call in calls:
+            moments.setdefault(call.mark, []).append(call.at)
+        marks = [
+            mark_call(mark, self._claims.key_check, min(ats), max(ats), create=False)
+            for mark, ats in moments.items()
+        ]
+        scripts = [call.script for call in calls if call.script is not None]
         try:
-            async with self._server.borrowed() as link:
-                replies = await run(link, [mark, *(call.script for call in calls)])
-                kept, *answers = [reply for reply in replies if isinstance(reply, bytes)]
-                if len(answers) != len(calls):
-                    raise RedisError
+            replies = await self._redis.run([*marks, *scripts])
         except RedisUnavailable:
             raise QuotaUnavailable from None
-        if kept == CLOCK:
-            return [CLOCK] * len(calls)
-        if kept != KEPT:
-            raise QuotaUnavailable
+        marked = dict(zip(moments, replies, strict=False))
+        rest = iter(replies[len(marks) :])
+        answers: list[bytes | None] = []
+        for call in calls:
+            mark = marked[call.mark]
+            answer = mark if call.script is None else next(rest)
+            if mark == CLOCK:
+                answer = CLOCK
+            elif mark != KEPT:
+                answer = None
+            answers.append(answer if isinstance(answer, bytes) else None)
         return answers
 
 

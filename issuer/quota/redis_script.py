@@ -1,14 +1,24 @@
 """What runs inside Redis: a charge, a refund, and the marks by which it is known that nothing was lost.
 
-Everything about one account in one period is one hash, `quota:{<its keyed hash, hex>}`: its tally
+Everything about one account in one period is one hash, `quota:{<x>}:<its keyed hash, hex>`: its tally
 (`issuer.quota.tally`) and, for each request that was paid for, `<tokens> <repeats>`. So a charge
-touches one key, in Redis Cluster too, and EXPIREAT drops all of it together. It never lives without: both
-are written in one script. A record that is dead by the server's clock is refused, as it would
-be gone as soon as it is written.
+touches one key, and EXPIREAT drops all of it together. It never lives without: both are written in one
+script. A record that is dead by the server's clock is refused, as it would be gone as soon as it is written.
 
-`quota:{about}` remembers which key the hashes were made with, and the newest moment on the clocks of
-the issuers and of the server. It goes with every batch, in the same round trip: what is charged beside a
-mark that refuses is not answered.
+`<x>` is the first digit of the keyed hash. It divides the accounts into sixteen parts, each in one slot of
+Redis Cluster, and each with a mark, `quota:{<x>}:about`: which key the hashes were made with, and the newest
+moment on the clocks of the issuers and of the server. The marks of the parts that are charged go with every
+batch, in the same round trip; what is charged beside a mark that refuses is not answered.
+
+What a mark proves holds for the records of its own part: that whoever keeps them has not lost them, and has
+not dropped a period that would be counted anew. Mark and records are in one slot, hence on one node, in the
+same append-only file, and they move together when slots move: no reshard makes a false alarm, and of a
+node that comes back empty exactly its parts are refused. A mark for each master, in whatever slot it has,
+would get lost when that slot moves; one for the whole cluster would vouch for nodes that it is not on.
+
+While a slot moves, its mark may be on one node already and a record still on the other: each is found where
+it is (ASK), for each is a call of its own. A slot that is given to another node without its content, since
+its own was lost for good, has lost its mark, too: docs/issuer.md says what the operator does then.
 """
 
 from issuer.quota.claims import MAX_REPEATS, Claim
@@ -23,10 +33,12 @@ __all__ = [
     "FRESH",
     "KEPT",
     "LOST",
+    "MARKS",
     "REPEATED",
     "SKEW",
     "charge_call",
     "mark_call",
+    "mark_of",
     "name_of",
     "refund_call",
 ]
@@ -43,7 +55,8 @@ KEPT, LOST, FOREIGN, CLOCK = b"kept", b"lost", b"foreign", b"clock"
 FRESH, REPEATED, EXHAUSTED, DEAD = b"fresh", b"repeated", b"exhausted", b"dead"
 """Answers to a charge. A refusal is the five numbers of the tally that it was refused on."""
 
-_ABOUT = b"quota:{about}"
+MARKS = tuple(b"quota:{%x}:about" % part for part in range(16))
+"""The name of the mark of each part."""
 
 _MARK = Script(b"""
 local check, oldest, newest, skew = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -116,15 +129,21 @@ return 'refunded'
 
 def name_of(claim: Claim) -> bytes:
     """Return the name of the record that `claim` is counted in."""
-    return b"quota:{%b}" % claim.account.hex().encode()
+    name = claim.account.hex().encode()
+    return b"quota:{%b}:%b" % (name[:1], name)
 
 
-def mark_call(key_check: bytes, oldest: int, newest: int, *, create: bool) -> ScriptCall:
-    """Return the call that notices the moments from `oldest` to `newest` (UNIX milliseconds).
+def mark_of(claim: Claim) -> bytes:
+    """Return the name of the mark of the part that `claim` is counted in."""
+    return MARKS[claim.account[0] >> 4]
+
+
+def mark_call(mark: bytes, key_check: bytes, oldest: int, newest: int, *, create: bool) -> ScriptCall:
+    """Return the call that notices the moments from `oldest` to `newest` (UNIX milliseconds) in `mark`.
 
     It answers `KEPT`, `FOREIGN`, `CLOCK`, or `LOST` where there is no mark and none to `create`.
     """
-    return _MARK.call([_ABOUT], [key_check.hex().encode(), oldest, newest, SKEW, int(create)])
+    return _MARK.call([mark], [key_check.hex().encode(), oldest, newest, SKEW, int(create)])
 
 
 def charge_call(claim: Claim) -> ScriptCall:

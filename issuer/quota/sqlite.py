@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from issuer.attesters import Account
-from issuer.errors import QuotaUnavailable
+from issuer.errors import ClockSetBack, QuotaUnavailable
 from issuer.quota import Charge
 from issuer.quota.claims import Claims
 from issuer.quota.ledger import Ledger
@@ -56,6 +56,13 @@ class SqliteQuota:
 
     async def charge(self, account: Account, request: bytes, tokens: int) -> Charge:
         """See `Quota.charge`."""
+        try:
+            return await self._charge(account, request, tokens)
+        except ClockSetBack:
+            # Perhaps the period has ended while this was waiting, and another process was first to say so.
+            return await self._charge(account, request, tokens)
+
+    async def _charge(self, account: Account, request: bytes, tokens: int) -> Charge:
         claim, present = self._claims.claim(account, request, tokens)
         return Charge(claim, await self._write(lambda: self._ledger.charge(claim, present=present)))
 

@@ -7,7 +7,7 @@ Each message is a frame: its length in four bytes, one byte that says what it is
     KEY     label                                 OK  SubjectPublicKeyInfo
     MAKE    label                                 OK
     DESTROY label                                 OK  (when there is no such key, too)
-    SIGN    label length, label, messages         OK  signatures, as long as the messages together
+    SIGN    label length, label, key id, messages OK  signatures, as long as the messages together
                                                   or FAILED, UNREACHABLE, UNUSABLE and a sentence
 
 Requests are answered in order, one at a time. Both ends run the same code of one version, so

@@ -189,13 +189,14 @@ class HsmSigner:
         Raises:
             OutOfRange: a message is not in the range of the key; nothing was signed.
             SigningFailed: a result does not verify; none is returned.
+            SigningUnavailable: the device has another key by this label now; nothing was signed.
             SignerUnreachable: the process or the device is gone, or too slow; none is returned.
         """
         for message in blinded:
-            self.public_key.representative(message)
+            self.public_key.require_in_range(message)
         if not blinded:
             return []
-        content = bytes((len(self._label),)) + self._label + b"".join(blinded)
+        content = bytes((len(self._label),)) + self._label + self.public_key.key_id + b"".join(blinded)
         signatures = self._process.ask(Kind.SIGN, content)
         size = self.modulus_size
         if len(signatures) != size * len(blinded):

@@ -19,6 +19,8 @@ from tacita.service.keyfiles import read_secret
 
 __all__ = ["main"]
 
+_KEY_ID = 32
+
 
 class Worker:
     """Answers frames from what is behind one session. The session is opened by the first frame."""
@@ -38,8 +40,14 @@ class Worker:
             case Kind.KEY:
                 return self._signer(content).public_key.spki
             case Kind.SIGN:
-                label, messages = content[1 : 1 + content[0]], content[1 + content[0] :]
+                label, rest = content[1 : 1 + content[0]], content[1 + content[0] :]
                 signer = self._signer(label)
+                key_id, messages = rest[:_KEY_ID], rest[_KEY_ID:]
+                if key_id != signer.public_key.key_id:
+                    # What it signs is checked by this key. The issuer has published the one that was here.
+                    raise SigningUnavailable(
+                        "The HSM has another key by the label of one that was published."
+                    )
                 size = signer.modulus_size
                 return b"".join(
                     signer.sign([messages[at : at + size] for at in range(0, len(messages), size)])

@@ -1,4 +1,4 @@
-"""The application over real HTTP, with the settings of the shell."""
+"""The application over real HTTP: as the shell serves it, on the fast lane, and as whoever embeds it does."""
 
 import asyncio
 import json
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from support import raw_http, rsa
+from support.issuer_hosts import HOSTS, hosted
 from support.issuers import add_account, ask_batch, ask_one, charged, config_text, issuing_keys
-from support.ports import free_port
 
-from issuer.app import EVENTS, create_app
+from issuer.app import EVENTS
 from issuer.attesters.api_key import new_api_key
 from issuer.attesters.choice import attester_of
 from issuer.config import IssuerConfig
@@ -40,7 +39,6 @@ class Issuer:
     session: aiohttp.ClientSession
     folder: Path
     alice: dict[str, str]
-    quota: SqliteQuota
     metrics: Metrics
     log: StringIO
 
@@ -53,34 +51,27 @@ class Issuer:
 Start = Callable[..., AbstractAsyncContextManager[Issuer]]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Start:
+@pytest.fixture(params=HOSTS)
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Start:
     @asynccontextmanager
     async def started(*, quota: int = 1000, more: str = "") -> AsyncIterator[Issuer]:
         path = tmp_path / "issuer.toml"
         path.write_text(config_text(quota=quota, more=more))
         config = load(path, IssuerConfig)
         alice = add_account(tmp_path, "alice")
-        counter = SqliteQuota(config.quota.database, bytes(32), config.quota.period_seconds)
         metrics, stream = Metrics("issuer"), StringIO()
-        app = create_app(
+        served = hosted(
+            request.param,
             config.public_url,
             keys=fixed(issuing_keys()),
             attester=attester_of(config.attester, config.tiers),
-            quota=counter,
+            quota=SqliteQuota(config.quota.database, bytes(32), config.quota.period_seconds),
             limits=config.limits,
             meters=Meters(metrics),
             log=Logger("issuer", EVENTS, stream=stream),
         )
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
-        await runner.setup()
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        try:
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                yield Issuer(port, session, tmp_path, alice, counter, metrics, stream)
-        finally:
-            await runner.cleanup()
+        async with served as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield Issuer(port, session, tmp_path, alice, metrics, stream)
 
     return started
 
@@ -267,6 +258,28 @@ async def test_a_body_with_broken_framing_ends_in_time(start: Start) -> None:
         assert (await raw_http.read_head(reader)).startswith(b"HTTP/1.1 408 ")
 
 
+async def test_a_body_whose_framing_is_broken_at_once(issuer: Issuer) -> None:
+    async with raw_http.connection(issuer.port) as (reader, writer):
+        writer.write(head(issuer, "Transfer-Encoding: chunked") + b"zz\r\n")
+        assert (await raw_http.read_head(reader)).split()[1] == b"400"
+
+
+async def test_requests_that_follow_one_another_on_a_connection(issuer: Issuer) -> None:
+    """The second one has the same head, of which something is kept; the third one another account's."""
+    bob = add_account(issuer.folder, "bob")
+    async with raw_http.connection(issuer.port) as (reader, writer):
+        for account in (issuer.alice, issuer.alice, bob, {"Authorization": "Bearer nobody"}):
+            asked = ask_one()
+            lines = head(issuer, f"Content-Length: {len(asked.body)}")
+            lines = lines.replace(issuer.alice["Authorization"].encode(), account["Authorization"].encode())
+            writer.write(lines + asked.body)
+            answer = await raw_http.read_head(reader)
+            status = 401 if "nobody" in account["Authorization"] else 200
+            assert answer.startswith(b"HTTP/1.1 %d " % status)
+            await raw_http.read_body(reader, answer)
+    assert sorted(charged(issuer.folder)) == [1, 2]
+
+
 async def test_a_client_that_goes_away_in_the_middle_of_its_body(issuer: Issuer) -> None:
     async with raw_http.connection(issuer.port) as (_, writer):
         writer.write(head(issuer, "Content-Length: 259") + b"\x00")
@@ -287,6 +300,32 @@ async def test_more_requests_than_it_takes(start: Start) -> None:
         writer.write(asked.body)
         assert (await raw_http.read_head(reader)).startswith(b"HTTP/1.1 200 ")
         assert issuer.counted("busy") == 1
+
+
+async def test_more_requests_than_one_account_may_have_under_way(start: Start) -> None:
+    async with (
+        start(more="max_pending_of_account = 1") as issuer,
+        raw_http.connection(issuer.port) as (reader, writer),
+    ):
+        asked = ask_one()
+        writer.write(head(issuer, "Content-Length: 259", "Expect: 100-continue"))
+        assert (await raw_http.read_head(reader)).startswith(b"HTTP/1.1 100 ")
+        async with issuer.session.post(
+            PATH, data=asked.body, headers=issuer.alice | asked.headers
+        ) as response:
+            await refusal(response, 429)
+            assert response.headers["Retry-After"] == "1"
+        assert issuer.counted("too_many_at_once") == 1
+        # Another account is none the worse for it, and the place is free again when the request has ended.
+        bob = add_account(issuer.folder, "bob")
+        async with issuer.session.post(PATH, data=asked.body, headers=bob | asked.headers) as response:
+            assert response.status == 200
+        writer.write(asked.body)
+        assert (await raw_http.read_head(reader)).startswith(b"HTTP/1.1 200 ")
+        async with issuer.session.post(
+            PATH, data=asked.body, headers=issuer.alice | asked.headers
+        ) as response:
+            assert response.status == 200
 
 
 async def test_other_methods_and_paths(issuer: Issuer) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -127,10 +128,39 @@ def test_numbers_of_invitations_are_bounded(inviting: Path, option: str, value: 
     assert "a number from" in refused.stderr
 
 
+def test_invitations_are_listed_and_revoked(inviting: Path) -> None:
+    arguments = ("--count", "2", "--tokens", "20", "--expires", "7", "--config", inviting)
+    codes = issuer("invite", "create", *arguments).stdout.split()
+    with closing(Invitations(inviting.parent / "invitations.sqlite")) as database:
+        database.create(1, 5, 1, now=1_700_000_000)
+        (old,) = (one for one in database.listed() if one.tokens == 5)
+        listed = issuer("invite", "list", "--config", inviting)
+        assert (listed.returncode, listed.stderr) == (0, "")
+        *lines, summary = listed.stdout.splitlines()
+        assert summary == "2 valid, 1 expired"
+        assert lines[0] == f"{old.label}   5  2023-11-16  expired"
+        assert [line.split()[1::2] for line in lines[1:]] == [["20", "valid"]] * 2
+        assert not any(code in listed.stdout for code in codes)
+
+        one, other = (line.split()[0] for line in lines[1:])
+        revoked = issuer("invite", "revoke", one, old.label, "--config", inviting)
+        assert (revoked.returncode, revoked.stdout) == (0, "revoked 2\n")
+        again = issuer("invite", "revoke", one, "--config", inviting)
+        assert again.returncode == EXIT_CONFIG
+        assert f"There is no invitation {one}" in again.stderr
+        assert [left.label for left in database.listed()] == [other]
+        for wrong in ((), ("--all", other)):
+            assert issuer("invite", "revoke", *wrong, "--config", inviting).returncode == 2
+        assert issuer("invite", "revoke", "--all", "--config", inviting).stdout == "revoked 1\n"
+        assert database.listed() == []
+    assert issuer("invite", "list", "--config", inviting).stdout == "0 valid, 0 expired\n"
+
+
 def test_a_command_of_another_attester(config: Path) -> None:
-    refused = issuer("invite", "create", "--tokens", "1", "--expires", "1", "--config", config)
-    assert refused.returncode == EXIT_CONFIG
-    assert "no invitations" in refused.stderr
+    for arguments in (("create", "--tokens", "1", "--expires", "1"), ("list",), ("revoke", "--all")):
+        refused = issuer("invite", *arguments, "--config", config)
+        assert refused.returncode == EXIT_CONFIG
+        assert "no invitations" in refused.stderr
     config.write_text(
         config.read_text()
         .replace('kind = "api-key", accounts = "accounts.json"', INVITATION)

@@ -35,6 +35,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("public_url", "max_batch = 0\npublic_url"),
         ("public_url", "max_batch = 10001\npublic_url"),
         ("public_url", "max_pending = 0\npublic_url"),
+        ("public_url", "max_pending_of_account = 0\npublic_url"),
+        ("public_url", "presentation_limit = 1\npublic_url"),
+        ("public_url", "presentation_limit = 1000001\npublic_url"),
         ("accounts =", "acounts ="),
         ('database = "quota.sqlite", ', ""),
         ('database = "quota.sqlite"', 'database = "quota.sqlite", redis = "redis://localhost"'),
@@ -76,3 +79,23 @@ def test_a_redis_in_place_of_a_database(tmp_path: Path) -> None:
     assert config.quota.redis == "redis://localhost"
     assert config.quota.redis_password == tmp_path / "password"
     assert config.quota.redis_authority == tmp_path / "ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("tier", "limit"),
+    [
+        ("999", 1000),
+        ("{ tokens = 5000, burst = 999 }", 1000),
+        ("{ tokens = 5000, per_day = 999 }", 1000),
+    ],
+)
+def test_a_credential_that_no_account_of_a_tier_could_ever_pay_is_refused(
+    tmp_path: Path, tier: str, limit: int
+) -> None:
+    text = config_text(more=f"presentation_limit = {limit}").replace("standard = 1000", f"standard = {tier}")
+    assert loaded(tmp_path, text).credentials_for is None
+    text = text.replace("create_key", 'types = ["blind-rsa", "arc"], create_key')
+    with pytest.raises(ConfigError, match="presentation_limit"):
+        loaded(tmp_path, text)
+    enough = loaded(tmp_path, text.replace("999", "1000"))
+    assert enough.credentials_for == 1000

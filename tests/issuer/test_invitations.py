@@ -94,3 +94,46 @@ def test_a_database_that_others_can_read(tmp_path: Path) -> None:
 def test_a_place_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         Invitations(tmp_path / "none" / "invitations.sqlite")
+
+
+def test_the_list_has_no_codes(invitations: Invitations) -> None:
+    late = invitations.create(2, 5, 30, now=NOON)
+    (early,) = invitations.create(1, 20, 1, now=NOON)
+    listed = invitations.listed()
+    assert [(one.tokens, one.expires) for one in listed] == [
+        (20, NOON + 86_400 + 43_200),
+        *[(5, NOON + 30 * 86_400 + 43_200)] * 2,
+    ]
+    assert {one.label for one in listed} == {digest_of(code).hex()[:12] for code in (early, *late)}
+    assert not any(one.label in code for one in listed for code in (early, *late))
+
+
+def test_some_are_revoked(invitations: Invitations) -> None:
+    codes = invitations.create(3, 5, 30, now=NOON)
+    labels = [digest_of(code).hex()[:12] for code in codes]
+    assert invitations.revoke(labels[:2]) == 2
+    assert [invitations.find(digest_of(code)) is None for code in codes] == [True, True, False]
+    with pytest.raises(ConfigError, match=labels[0]):
+        invitations.revoke([labels[2], labels[0]])
+    # All or nothing.
+    assert [one.label for one in invitations.listed()] == labels[2:]
+    assert invitations.revoke([]) == 0
+
+
+def test_all_are_revoked_and_their_amounts_are_free_again(invitations: Invitations) -> None:
+    for tokens in range(1, MAX_SIZES + 1):
+        invitations.create(1, tokens, 1, now=NOON)
+    assert invitations.revoke() == MAX_SIZES
+    assert invitations.listed() == []
+    assert invitations.revoke() == 0
+    invitations.create(1, MAX_SIZES + 1, 1, now=NOON)
+
+
+def test_what_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
+    opened = Invitations(tmp_path / "invitations.sqlite")
+    opened._db.execute("DROP TABLE invitations")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        opened.listed()
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        opened.revoke()
+    opened.close()

@@ -148,11 +148,8 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 @given(st.sampled_from(list(KEY_TYPES)), st.integers(1, 10**11), st.integers(0, 10**11))
 def test_every_name_is_read_back(kind: str, period: int, epoch: int) -> None:
-    from issuer.key_folder import _KEY
-
-    found = _KEY.fullmatch(KeyName(epoch, kind, period).file)
-    assert found
-    assert (found[1], int(found[2]), int(found[3])) == (kind, period, epoch)
+    name = KeyName(epoch, kind, period)
+    assert KeyName.of(name.file) == name
 
 
 @given(st.integers(2, 1000), st.integers(-5, 5), st.sets(st.integers(0, 2), min_size=1))

@@ -19,16 +19,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from support import rsa
 from support.canaries import Canaries, contents
 from support.certificates import LOOPBACK, Authority
+from support.issuer_hosts import HOSTS, hosted
 from support.issuers import add_account, ask_one, config_text
 from support.json_server import json_server
 from support.provider import AUDIENCE, ISSUER, provider
 
-from issuer.app import EVENTS, create_app
+from issuer.app import EVENTS
 from issuer.attesters.choice import attester_of
 from issuer.config import IssuerConfig
 from issuer.invitations import Invitations
@@ -202,15 +202,16 @@ def stream() -> Iterator[StringIO]:
     root.setLevel(level)
 
 
+@pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("make", [api_key, jwt, mtls, invitation, webhook])
 async def test_nobody_is_known_beyond_the_attester(
-    tmp_path: Path, stream: StringIO, make: Callable[[Path], AbstractAsyncContextManager[Case]]
+    tmp_path: Path, stream: StringIO, make: Callable[[Path], AbstractAsyncContextManager[Case]], host: str
 ) -> None:
     async with make(tmp_path) as case:
-        await through_a_whole_issuer(case, tmp_path, stream)
+        await through_a_whole_issuer(case, host, tmp_path, stream)
 
 
-async def through_a_whole_issuer(case: Case, folder: Path, stream: StringIO) -> None:
+async def through_a_whole_issuer(case: Case, host: str, folder: Path, stream: StringIO) -> None:
     text = config_text().replace('kind = "api-key", accounts = "accounts.json"', case.table)
     text = text.replace("tiers = { standard = 1000 }", case.tiers)
     if case.server_tls is not None:
@@ -219,18 +220,17 @@ async def through_a_whole_issuer(case: Case, folder: Path, stream: StringIO) -> 
     (folder / "issuer.toml").write_text(text)
     config = load(folder / "issuer.toml", IssuerConfig)
     metrics, witness = Metrics("issuer"), Witness()
-    app = create_app(
+    served = hosted(
+        host,
         config.public_url,
         keys=fixed(IssuingKeys([IssuingKey(witness, 1_700_006_400, may_issue=True)])),
         attester=attester_of(config.attester, config.tiers),
         quota=SqliteQuota(config.quota.database, bytes(32), 86_400),
+        limits=config.limits,
         meters=Meters(metrics),
         log=Logger("issuer", EVENTS, stream=stream),
+        tls=case.server_tls,
     )
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=case.server_tls).start()
-    host, port = runner.addresses[0][:2]
     answers = b""
 
     async def ask(session: aiohttp.ClientSession, credential: dict[str, str]) -> int:
@@ -241,22 +241,22 @@ async def through_a_whole_issuer(case: Case, folder: Path, stream: StringIO) -> 
             return response.status
 
     connector = aiohttp.TCPConnector(ssl=case.client_tls or True)
-    url = f"{'https' if case.server_tls else 'http'}://{host}:{port}"
-    try:
-        async with aiohttp.ClientSession(url, connector=connector) as session:
-            assert await ask(session, case.good) == 200
-            for wrong in case.wrong:
-                assert await ask(session, wrong) == 401
-            if case.tiers == "":
-                assert [await ask(session, case.good) for _ in range(3)] == [200, 200, 403]
-            await case.break_down()
+    scheme = "https" if case.server_tls else "http"
+    async with (
+        served as port,
+        aiohttp.ClientSession(f"{scheme}://127.0.0.1:{port}", connector=connector) as session,
+    ):
+        assert await ask(session, case.good) == 200
+        for wrong in case.wrong:
+            assert await ask(session, wrong) == 401
+        if case.tiers == "":
+            assert [await ask(session, case.good) for _ in range(3)] == [200, 200, 403]
+        await case.break_down()
+        status = await ask(session, case.good)
+        while status == 200 != case.broken_status:  # until what it keeps is too old
+            await asyncio.sleep(0.2)
             status = await ask(session, case.good)
-            while status == 200 != case.broken_status:  # until what it keeps is too old
-                await asyncio.sleep(0.2)
-                status = await ask(session, case.good)
-            assert status == case.broken_status
-    finally:
-        await runner.cleanup()
+        assert status == case.broken_status
 
     assert witness.seen
     canaries = Canaries(case.secrets)

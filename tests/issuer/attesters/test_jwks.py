@@ -83,6 +83,7 @@ def test_other_keys_are_passed_over(key: dict[str, Any]) -> None:
         document(jwk("ES256", "one"), jwk("EdDSA", "one", use="enc")),
         document(jwk("ES256", "one", d="AAAA")),
         document({"kty": "oct", "kid": "one", "k": "AAAA"}),
+        document(jwk("ES256", None, d="AAAA")),
         document(*(jwk("ES256", str(number)) for number in range(MAX_KEYS + 1))),
     ],
 )

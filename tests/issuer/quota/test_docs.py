@@ -28,6 +28,7 @@ def test_each_limit_and_place_is_shown() -> None:
     assert [set(fragment["quota"]) & {"database", "redis"} for fragment in FRAGMENTS] == [
         {"database"},
         {"redis"},
+        {"redis"},
     ]
     assert set(FRAGMENTS[0]["tiers"]["large"]) == set(Tier.__struct_fields__)
 

@@ -51,6 +51,15 @@ def test_charges_add_up_to_the_quota_and_no_further(ledger: Ledger) -> None:
     assert ledger.tally(DAY, CLAIM.account).tokens == 100
 
 
+def test_a_refund_after_its_tally_was_dropped_disturbs_nobody(ledger: Ledger) -> None:
+    for number in range(2):
+        charge(ledger, replace(CLAIM, request=b"%d" % number))
+    with ledger.transaction():
+        ledger.forget_before(NEXT, limit=1)  # one answer of two, and the one tally
+    assert [refund(ledger, replace(CLAIM, request=b"%d" % number)) for number in range(2)] == [False, True]
+    assert ledger.tally(DAY, CLAIM.account).tokens == 0
+
+
 def test_a_claim_that_does_not_fit_leaves_the_rest(ledger: Ledger) -> None:
     charge(ledger, CLAIM, 15)
     with pytest.raises(OverQuota) as refusal:

@@ -18,7 +18,7 @@ from support.redis_server import DURABLE, RedisServer
 from issuer.quota.claims import load_hash_key
 from tacita.crypto.rsa_keys import RsaPublicKey
 from tacita.privacypass.token import Token
-from tacita.service.run import EXIT_CONFIG
+from tacita.service.exits import EXIT_CONFIG, EXIT_TEMPORARY
 
 pytestmark = pytest.mark.e2e
 
@@ -134,7 +134,7 @@ def clients_of(issuers: Issuers, count: int) -> list[Client]:
 
 def charged(redis: RedisServer) -> list[int]:
     names = [name.decode() for name in redis.ask("KEYS", "quota:*")]
-    return [int(redis.ask("HGET", name, "tokens")) for name in names if name != "quota:{about}"]
+    return [int(redis.ask("HGET", name, "tokens")) for name in names if not name.endswith(":about")]
 
 
 def require_exactly_the_quota(clients: list[Client]) -> None:
@@ -234,3 +234,10 @@ async def test_a_redis_that_could_forget_is_refused_at_the_start(issuers: Issuer
     assert await asyncio.wait_for(role.process.wait(), 30) == EXIT_CONFIG
     assert "noeviction" in role.output()
     assert role.output().count("\n") == 1
+
+
+async def test_a_redis_that_is_down_at_the_start_is_a_matter_of_time(issuers: Issuers) -> None:
+    issuers.redis.kill()
+    role = await processes.start("issuer", issuers.config(0), issuers.folder, admin_port=issuers.ports[2])
+    assert await asyncio.wait_for(role.process.wait(), 30) == EXIT_TEMPORARY
+    assert role.output().splitlines()[-1].startswith("tacita-issuer: ")

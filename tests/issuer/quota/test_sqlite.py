@@ -56,6 +56,19 @@ class TestContract(QuotaContract):
     pass
 
 
+async def test_a_period_that_ends_while_a_charge_waits_is_no_clock_set_back(world: FileWorld) -> None:
+    end = NOON - NOON % PERIOD + PERIOD
+    other = await world.open()
+    moments = iter([end - 0.001, end + 0.001])
+    async with SqliteQuota(world.path, KEY, PERIOD, clock=lambda: next(moments)) as quota:
+        async with other:
+            world.clock.now = end
+            await other.charge(ALICE, b"one", 1)
+        charge = await quota.charge(ALICE, b"two", 2)
+    assert charge.claim.period.start == end
+    assert await world.charged() == [3]
+
+
 async def test_records_go_when_their_period_is_over(world: FileWorld) -> None:
     async with await world.open() as quota:
         await quota.charge(ALICE, b"request", 1)

@@ -234,6 +234,18 @@ def test_a_key_is_made_and_destroyed(hsm: HsmProcess, clock: Clock) -> None:
                 call(label)
 
 
+def test_another_key_by_the_same_label_does_not_sign(hsm: HsmProcess, clock: Clock) -> None:
+    hsm.generate("replaced")
+    signer = hsm.signer("replaced")
+    assert signer.sign([MESSAGE])
+    hsm.destroy("replaced")
+    hsm.generate("replaced")
+    with pytest.raises(SigningUnavailable, match="another key"):
+        signer.sign([MESSAGE])
+    assert hsm.signer("replaced").sign([MESSAGE])
+    hsm.destroy("replaced")
+
+
 def test_labels_that_no_key_has(hsm: HsmProcess) -> None:
     for label in ("nobody", "", "x" * 256):
         with pytest.raises(SigningUnavailable):
