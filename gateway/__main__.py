@@ -17,7 +17,7 @@ def main() -> int:
         return missing_extra("gateway", error)
     if sys.argv[1:2] and sys.argv[1] in key_commands.NAMES:
         return key_commands.main(sys.argv[1:])
-    return run("gateway", GatewayConfig, build, epilog=key_commands.EPILOG)
+    return run("gateway", GatewayConfig, build, workers=True, epilog=key_commands.EPILOG)
 
 
 if __name__ == "__main__":

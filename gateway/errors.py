@@ -10,12 +10,14 @@ __all__ = [
     "AnswerTooLong",
     "BadInnerMessage",
     "BadTargetAnswer",
-    "BodyMalformed",
-    "ClientGone",
     "DateRefused",
     "ExpectationRefused",
     "IssuerKeysMissing",
     "OuterError",
+    "RelayUnknown",
+    "RelayUnnamed",
+    "ReplayRoomFull",
+    "RequestReplayed",
     "RequestTooLong",
     "RequestTooSlow",
     "TargetNotAllowed",
@@ -29,6 +31,20 @@ __all__ = [
 
 class OuterError(TacitaError):
     """Concerns the message around the encapsulation; the relay sees it."""
+
+
+class RelayUnnamed(OuterError):
+    """The relay does not show a secret that is known."""
+
+    status = 401
+    clause = "RFC 6750, Section 3"
+    fields: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class RelayUnknown(OuterError):
+    """The relay's certificate hangs on the right authority, but its key is not one of the pinned ones."""
+
+    status = 403
 
 
 class UnsupportedMediaType(OuterError):
@@ -45,22 +61,9 @@ class RequestTooLong(OuterError):
 
 
 class RequestTooSlow(OuterError):
-    """The next piece of the encapsulated request took too long to arrive."""
+    """The encapsulated request took longer to arrive than one token buys."""
 
     status = 408
-
-
-class BodyMalformed(OuterError):
-    """The framing of the HTTP request around the encapsulated one is broken."""
-
-    status = 400
-    clause = "RFC 9112, Section 7.1"
-
-
-class ClientGone(OuterError):
-    """The connection broke while it was read from or written to; nobody is there to be told."""
-
-    status = 400
 
 
 class TooBusy(OuterError):
@@ -97,6 +100,20 @@ class DateRefused(TacitaError):
         self.fields: Mapping[str, str] = {
             "Date": format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
         }
+
+
+class RequestReplayed(TacitaError):
+    """The same encapsulated request was served before."""
+
+    status = 400
+    clause = "RFC 9458, Section 6.5"
+
+
+class ReplayRoomFull(TacitaError):
+    """A relay has brought as many messages as are remembered for it; another could be served twice."""
+
+    status = 503
+    clause = "RFC 9458, Section 6.5"
 
 
 class TargetNotAllowed(TacitaError):
@@ -141,6 +158,6 @@ class TokenRefused(_TokenError):
 
 
 class IssuerKeysMissing(TacitaError):
-    """The gateway does not know the issuer's keys at the moment."""
+    """The gateway does not know the keys of the token's issuer at the moment."""
 
     status = 503

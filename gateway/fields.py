@@ -13,9 +13,18 @@ import re
 from datetime import UTC, datetime
 
 from gateway.errors import BadInnerMessage, BadTargetAnswer, ExpectationRefused
-from tacita.bhttp import Fields, RequestHead
+from tacita.bhttp import Field, Fields, RequestHead
 
-__all__ = ["check_request", "content_length", "end_to_end", "from_target", "http_date", "to_target", "values"]
+__all__ = [
+    "as_trailers",
+    "check_request",
+    "content_length",
+    "end_to_end",
+    "from_target",
+    "http_date",
+    "to_target",
+    "values",
+]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -31,6 +40,39 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
+_NOT_IN_TRAILERS = _HOP_BY_HOP | {
+    b"age",
+    b"authentication-info",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"expect",
+    b"expires",
+    b"host",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"location",
+    b"max-forwards",
+    b"pragma",
+    b"proxy-authentication-info",
+    b"range",
+    b"retry-after",
+    b"set-cookie",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+}
+"""Framing, routing, modifiers, credentials and the like: whoever merges trailers into the head, as some do,
+must not be told anything by them that it has already acted on (RFC 9110, Section 6.5.1)."""
+
 _LONGEST_PATH = 8_000
 """What every HTTP server takes in a request line (RFC 9110, Section 4.1)."""
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -63,24 +105,32 @@ def check_request(head: RequestHead) -> RequestHead:
         raise BadInnerMessage("A gateway opens no tunnels; send the request itself.")
     if not head.path.startswith(b"/") or len(head.path) > _LONGEST_PATH:
         raise BadInnerMessage("The path does not begin with a slash, or is longer than 8,000 bytes.")
-    if values(head.fields, b"expect"):
+    given = dict(head.fields)
+    if b"expect" in given:
         raise ExpectationRefused("Send the content with the request; a gateway takes no Expect.")
     _check_values(head.fields)
+    if head.authority and b"host" not in given:
+        return head
     hosts = values(head.fields, b"host")
     authority = head.authority or (hosts[0] if hosts else b"")
     if not authority or len(hosts) > 1 or any(host.lower() != authority.lower() for host in hosts):
         raise BadInnerMessage("The request has no authority, or its Host field names another one.")
+    if head.authority:
+        return head
     return RequestHead(head.method, head.scheme, authority, head.path, head.fields)
 
 
 def _check_values(fields: Fields) -> None:
-    joined = b"\t".join([value for _, value in fields])
-    if _CONTROLS.search(joined):
-        raise BadInnerMessage("A field value holds a control character; remove it.")
+    joined = b" ".join([value for _, value in fields])
     try:
-        joined.decode("utf-8")
+        text = joined.decode("utf-8")
     except UnicodeDecodeError:
-        raise BadInnerMessage("A field value is not UTF-8; encode it.") from None
+        text = None
+    # To look for each control character takes long; that there is none can mostly be told at once.
+    if (text is None or not text.isprintable()) and _CONTROLS.search(joined):
+        raise BadInnerMessage("A field value holds a control character; remove it.")
+    if text is None:
+        raise BadInnerMessage("A field value is not UTF-8; encode it.")
 
 
 def content_length(fields: Fields) -> int | None:
@@ -113,6 +163,8 @@ def http_date(value: bytes) -> float:
 
 def end_to_end(fields: Fields) -> Fields:
     """Return `fields` (lowercase names) without those that concern one connection only."""
+    if _HOP_BY_HOP.isdisjoint(dict(fields)):
+        return fields
     named = {
         option.strip(b" \t").lower()
         for key, value in fields
@@ -122,25 +174,27 @@ def end_to_end(fields: Fields) -> Fields:
     return tuple((key, value) for key, value in fields if key not in _HOP_BY_HOP and key not in named)
 
 
-def to_target(head: RequestHead, fields: Fields) -> list[tuple[str, str]]:
+def to_target(head: RequestHead, fields: Fields) -> list[Field]:
     """Return the header fields with which `head`, as returned by `check_request`, goes on."""
-    passed = [
-        (name.decode("ascii"), value.decode("utf-8")) for name, value in end_to_end(fields) if name != b"host"
-    ]
-    return [("Host", head.authority.decode("ascii")), *passed]
+    fields = end_to_end(fields)
+    if b"host" in dict(fields):
+        fields = tuple(field for field in fields if field[0] != b"host")
+    return [(b"Host", head.authority), *fields]
+
+
+def as_trailers(fields: Fields) -> Fields:
+    """Return those of `fields` (lowercase names) that may stand in a trailer section, in either direction."""
+    return tuple([field for field in fields if field[0] not in _NOT_IN_TRAILERS]) if fields else ()
 
 
 def from_target(received: Fields) -> Fields:
-    """Return the header fields of a target's answer as they go into the encapsulation.
+    """Return the header fields of a target's answer (lowercase names) as they go into the encapsulation.
 
     Raises:
         BadTargetAnswer: its content has a transfer coding that we did not ask for and cannot undo.
     """
-    fields = tuple((name.lower(), value.strip(b" \t")) for name, value in received)
-    codings = values(fields, b"transfer-encoding")
-    if not codings:
-        return end_to_end(fields)
-    if [coding.lower() for coding in codings] != [b"chunked"]:
+    if b"transfer-encoding" in dict(received) and [
+        coding.lower() for coding in values(received, b"transfer-encoding")
+    ] != [b"chunked"]:
         raise BadTargetAnswer("The target's answer has a transfer coding that nobody asked for.")
-    # Where both are there, Transfer-Encoding is what counts (RFC 9112, Section 6.3).
-    return tuple(field for field in end_to_end(fields) if field[0] != b"content-length")
+    return end_to_end(received)

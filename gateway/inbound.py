@@ -10,19 +10,28 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Self
 
-from aiohttp import web
-
-from gateway.errors import BodyMalformed, ClientGone, RequestTooLong, RequestTooSlow, UnsupportedMediaType
-from tacita.bhttp import Content, Event, RequestDecoder
+from gateway.errors import RequestTooLong, UnsupportedMediaType
+from tacita.bhttp import (
+    Content,
+    End,
+    Event,
+    Fields,
+    RequestDecoder,
+    RequestHead,
+    Trailers,
+    decode_request,
+)
+from tacita.bhttp import Request as BinaryRequest
+from tacita.net.message import Request
 from tacita.ohttp import media
 from tacita.ohttp.chunked import MAX_CHUNK, RequestOpener
 
 __all__ = ["Body", "ChunkedEvents", "WholeEvents", "is_chunked"]
 
-_KINDS = {media.REQUEST: False, media.CHUNKED_REQUEST: True}
+_KINDS = {media.REQUEST.encode(): False, media.CHUNKED_REQUEST.encode(): True}
 
 
-def is_chunked(request: web.Request) -> bool:
+def is_chunked(request: Request) -> bool:
     """Return whether the content is an encapsulated request of the chunked form, or the one-shot form.
 
     Parameters of the media type are ignored.
@@ -30,47 +39,40 @@ def is_chunked(request: web.Request) -> bool:
     Raises:
         UnsupportedMediaType: it is neither, or has a content coding.
     """
-    types = request.headers.getall("Content-Type", [])
-    kind = _KINDS.get(types[0].partition(";")[0].strip().lower()) if len(types) == 1 else None
+    types = request.values(b"content-type")
+    kind = _KINDS.get(types[0].partition(b";")[0].strip().lower()) if len(types) == 1 else None
     if kind is None:
         raise UnsupportedMediaType("Send an encapsulated request of RFC 9458 or its chunked form.")
-    if "Content-Encoding" in request.headers:
+    if request.values(b"content-encoding"):
         raise UnsupportedMediaType("Send the encapsulated request without a content coding.")
     return kind
 
 
 class Body:
-    """The content of a request, at most `limit` bytes, no piece later than `piece_seconds` after the last.
+    """The content of a request, at most `limit` bytes.
 
     Raises `RequestTooLong` at once where the length is announced.
     """
 
-    def __init__(self, request: web.Request, *, limit: int, piece_seconds: float) -> None:
-        if (request.content_length or 0) > limit:
+    def __init__(self, request: Request, *, limit: int) -> None:
+        if (request.length or 0) > limit:
             raise _too_long()
-        self._content = request.content
+        self._request = request
         self._left = limit
-        self._piece_seconds = piece_seconds
 
     async def read(self) -> bytes:
         """Return the next piece, empty at the end.
 
         Raises:
-            RequestTooLong, RequestTooSlow, BodyMalformed, ClientGone
+            RequestTooLong
+            SenderTooSlow, BodyMalformed, PeerGone: see `tacita.net.message`.
         """
-        try:
-            async with asyncio.timeout(self._piece_seconds):
-                piece = await self._content.readany()
-        except TimeoutError:
-            raise RequestTooSlow("The next piece of the request took too long; send it faster.") from None
-        except web.RequestPayloadError:
-            raise BodyMalformed("The framing of the encapsulated request is broken.") from None
-        except ConnectionError:
-            raise ClientGone("The connection to the relay broke.") from None
-        self._left -= len(piece)
-        if self._left < 0:
-            raise _too_long()
-        return piece
+        return self._counted(await self._request.read())
+
+    def arrived(self) -> bytes | None:
+        """Return all of it if it is there already, else None. Raises `RequestTooLong`."""
+        content = self._request.content()
+        return None if content is None else self._counted(content)
 
     async def whole(self) -> bytes:
         """Return all of it. Raises as `read`."""
@@ -78,6 +80,12 @@ class Body:
         while piece := await self.read():
             pieces.append(piece)
         return b"".join(pieces)
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _too_long()
+        return piece
 
 
 def _too_long() -> RequestTooLong:
@@ -88,29 +96,56 @@ class WholeEvents(AsyncIterator[Event]):
     """The events of a one-shot request: none is given out before the last byte was found valid."""
 
     def __init__(self, plaintext: bytes) -> None:
-        self._plaintext = plaintext
-        self._events: list[Event] | None = None
+        self._plaintext: bytes | None = plaintext
+        self._content = b""
+        self._trailers: Fields = ()
+        self._ended = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        if self._events is None:
-            self._events = await self._decode()
-            self._events.reverse()
-        if not self._events:
+        if self._plaintext is not None:
+            return await self._head(self._plaintext)
+        if self._content:
+            content, self._content = self._content, b""
+            return Content(content)
+        if self._trailers:
+            trailers, self._trailers = self._trailers, ()
+            return Trailers(trailers)
+        if self._ended:
             raise StopAsyncIteration
-        return self._events.pop()
+        self._ended = True
+        return End()
 
-    async def _decode(self) -> list[Event]:
-        decoder = RequestDecoder()
-        events: list[Event] = []
-        for start in range(0, len(self._plaintext), MAX_CHUNK):
-            events += _merged(decoder.feed(self._plaintext[start : start + MAX_CHUNK]))
-            # Content of single bytes takes long to read; others get their turn.
-            await asyncio.sleep(0)
-        self._plaintext = b""
-        return events + decoder.finish()
+    def whole(self) -> tuple[bytes, Fields] | None:
+        """Return the content and the trailers that are left, all of which are there; None before the head."""
+        if self._plaintext is not None:
+            return None
+        self._ended = True
+        content, self._content = self._content, b""
+        trailers, self._trailers = self._trailers, ()
+        return content, trailers
+
+    async def _head(self, plaintext: bytes) -> RequestHead:
+        request = decode_request(plaintext) if len(plaintext) <= MAX_CHUNK else await _decode_long(plaintext)
+        self._plaintext = None
+        self._content, self._trailers = request.content, request.trailers
+        return request.head
+
+
+async def _decode_long(plaintext: bytes) -> BinaryRequest:
+    decoder = RequestDecoder()
+    events = _merged(decoder.feed(plaintext[:MAX_CHUNK]))
+    for start in range(MAX_CHUNK, len(plaintext), MAX_CHUNK):
+        # Content of single bytes takes long to read; others get their turn.
+        await asyncio.sleep(0)
+        events += _merged(decoder.feed(plaintext[start : start + MAX_CHUNK]))
+    head, *rest = events + decoder.finish()
+    assert isinstance(head, RequestHead)
+    content = b"".join([event.data for event in rest if isinstance(event, Content)])
+    trailers = next((event.fields for event in rest if isinstance(event, Trailers)), ())
+    return BinaryRequest(head, content, trailers)
 
 
 class ChunkedEvents(AsyncIterator[Event]):
@@ -136,6 +171,9 @@ class ChunkedEvents(AsyncIterator[Event]):
             else:
                 await self._receive()
         return self._events.popleft()
+
+    def whole(self) -> None:
+        """Return None: what is to come of the content comes as it likes."""
 
     async def _receive(self) -> None:
         piece = await self._body.read()

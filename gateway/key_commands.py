@@ -10,11 +10,9 @@ A running gateway turns its keys over by itself, and notices what these change.
 """
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from gateway.keys import Keyring, Turned
 from tacita.errors import ConfigError, TacitaError
 from tacita.service.config import load
 from tacita.service.keyfiles import create_secret
+from tacita.service.reports import columns, compact_json, findings_told, utc
 from tacita.service.run import EXIT_CONFIG
 
 __all__ = ["EPILOG", "NAMES", "main"]
@@ -99,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 def _list(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
     listed = entries(config.keys)
     if options.json:
-        return [_dump({"keys": [_fields(entry) for entry in listed]})]
+        return [compact_json({"keys": [_fields(entry) for entry in listed]})]
     head = ("key id", "kem", "epoch", "phase", "current from", "until", "dead from", "public key")
     rows = [
         (
@@ -107,14 +106,14 @@ def _list(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
             entry.kem,
             str(entry.epoch),
             entry.phase,
-            _text(entry.current_from),
-            _text(entry.current_until),
-            _text(entry.dead_from),
+            utc(entry.current_from),
+            utc(entry.current_until),
+            utc(entry.dead_from),
             entry.public_key.hex()[-16:],
         )
         for entry in listed
     ]
-    return list(_table((head, *rows)))
+    return list(columns((head, *rows)))
 
 
 def _rotate(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
@@ -126,15 +125,12 @@ def _rotate(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
 def _check(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
     found = findings(config.keys, time.time())
     options.exit_code = 1 if found else 0
-    if options.json:
-        listed = [{"code": finding.code, "sentence": finding.sentence} for finding in found]
-        return [_dump({"ok": not found, "findings": listed})]
-    return [finding.sentence for finding in found] or ["all is well"]
+    return findings_told(found, as_json=options.json)
 
 
 def _export(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
     file, seed = StateFile(config.keys.state), options.seed
-    state = file.read()
+    state, _ = file.look()
     if state is None:
         raise ConfigError(f"{file.path} is missing; start the gateway, or run `tacita-gateway key rotate`.")
     try:
@@ -144,7 +140,7 @@ def _export(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
     if not written:
         raise ConfigError(f"{seed} exists already; choose another file.")
     epoch = state.link.epoch
-    return [_dump({"epoch": epoch})] if options.json else [f"exported the chain of epoch {epoch}"]
+    return [compact_json({"epoch": epoch})] if options.json else [f"exported the chain of epoch {epoch}"]
 
 
 def _import(config: GatewayConfig, options: argparse.Namespace) -> list[str]:
@@ -160,7 +156,7 @@ def _told(turned: Turned, options: argparse.Namespace) -> list[str]:
             "steps": turned.steps,
             "erased": turned.erased,
         }
-        return [_dump(told)]
+        return [compact_json(told)]
     return list(_sentences(turned)) or ["nothing was due"]
 
 
@@ -186,17 +182,3 @@ def _fields(entry: KeyEntry) -> dict[str, Any]:
         "dead_from": entry.dead_from,
         "public_key": entry.public_key.hex(),
     }
-
-
-def _text(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -4,11 +4,12 @@ Reads and changes nothing. No secret is in a report, and what is in it of a key 
 """
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.config import KeysConfig
-from gateway.key_state import KEMS, KeyState, StateFile
+from gateway.key_state import KEMS, KeyState, StateFile, seed_leftovers
 from gateway.keys import leads_to, read_seed, tolerance
 from gateway.ratchet import RatchetKey
 from tacita.crypto.hpke import Kem
@@ -48,7 +49,7 @@ def entries(config: KeysConfig) -> list[KeyEntry]:
     Raises:
         ConfigError: the file cannot be used.
     """
-    state = StateFile(config.state).read()
+    state, _ = StateFile(config.state).look()
     if state is None:
         return []
     kems: list[Kem] = [KEMS[name] for name in config.kems]
@@ -65,7 +66,7 @@ def findings(config: KeysConfig, now: float) -> list[Finding]:
     """Return what is wrong at the UNIX time `now`, if anything."""
     file = StateFile(config.state)
     try:
-        state = file.read()
+        state, leftovers = file.look()
     except ConfigError as error:
         return [Finding("unusable", str(error))]
     if state is None:
@@ -76,7 +77,7 @@ def findings(config: KeysConfig, now: float) -> list[Finding]:
         ]
     if state.period != config.period_seconds:
         return [Finding("period", f"{file.path} is for another period_seconds; set that back.")]
-    return [*_clock(config, state, now), *_seed(config, state), *_folder(file)]
+    return [*_clock(config, state, now), *_seed(config, state), *_folder(file, leftovers)]
 
 
 def _entries(
@@ -126,7 +127,10 @@ def _clock(config: KeysConfig, state: KeyState, now: float) -> Iterator[Finding]
 
 
 def _seed(config: KeysConfig, state: KeyState) -> Iterator[Finding]:
-    if config.seed is None or not config.seed.exists():
+    if config.seed is None:
+        return
+    yield from _left(seed_leftovers(config.seed))
+    if not config.seed.exists():
         return
     try:
         same = leads_to(read_seed(config.seed), state)
@@ -139,11 +143,15 @@ def _seed(config: KeysConfig, state: KeyState) -> Iterator[Finding]:
         yield Finding("seed", f"The seed {config.seed} is for another chain; remove it.")
 
 
-def _folder(file: StateFile) -> Iterator[Finding]:
+def _folder(file: StateFile, leftovers: Iterable[Path]) -> Iterator[Finding]:
     folder = file.path.parent
     if stat.S_IMODE(folder.stat().st_mode) & 0o022:
         yield Finding("mode", f"{folder} can be written by others; run chmod 700 {folder}.")
-    for path in file.leftovers():
+    yield from _left(leftovers)
+
+
+def _left(leftovers: Iterable[Path]) -> Iterator[Finding]:
+    for path in leftovers:
         yield Finding(
             "leftover", f"{path} was left by a crash and holds keys; run `tacita-gateway key rotate`."
         )

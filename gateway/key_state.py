@@ -21,17 +21,17 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.ratchet import MAX_EPOCH, MAX_SUITES, Link, RatchetKey
+from gateway.ratchet import MAX_EPOCH, SUITES, Link, RatchetKey
 from tacita.crypto.hpke import Kem, PrivateKey
 from tacita.errors import ConfigError, TacitaError
 from tacita.service.keyfiles import create_secret, destroy_secret, read_secret, write_secret
 from tacita.wire import base64url
 
-__all__ = ["KEMS", "VERSION", "KeyState", "Retired", "StateFile"]
+__all__ = ["KEMS", "VERSION", "KeyState", "Retired", "StateFile", "seed_leftovers"]
 
 VERSION = 1
 
-KEMS: Mapping[str, Kem] = {"x25519": Kem.X25519, "p256": Kem.P256}
+KEMS: Mapping[str, Kem] = {"x25519": Kem.X25519, "p256": Kem.P256, "xwing": Kem.XWING}
 """By their names in configuration and state file."""
 
 _NAMES = {kem: name for name, kem in KEMS.items()}
@@ -46,7 +46,7 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Retired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[int, msgspec.Meta(ge=0, le=2**60)]
-    keys: Annotated[tuple[_Key, ...], msgspec.Meta(max_length=MAX_SUITES)]
+    keys: Annotated[tuple[_Key, ...], msgspec.Meta(max_length=SUITES)]
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +109,8 @@ class KeyState:
             raise
         except (msgspec.DecodeError, TacitaError, ValueError, KeyError, RecursionError):
             raise ConfigError(
-                f"{name} is not key state of a gateway; restore it, or import that of another instance."
+                f"{name} is not key state of a gateway; restore it, or remove it and import that of another "
+                "instance."
             ) from None
 
     @classmethod
@@ -130,24 +131,50 @@ class StateFile:
     """The file at `path`. Every method raises `ConfigError` where it, or its folder, cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # The file that links lead to: what is said here of names holds for that alone.
+        self.path = Path(os.path.realpath(path))
 
     def read(self) -> KeyState | None:
         """Return what it holds; None where there is no file."""
-        if not self.path.exists():
-            return None
+        try:
+            if not self.path.exists():
+                return None
+        except OSError as error:
+            raise ConfigError(f"{self.path} ({_WHAT}) cannot be read: {error.strerror}.") from None
         return KeyState.decode(read_secret(self.path, _WHAT), self.path)
+
+    def look(self) -> tuple[KeyState | None, list[Path]]:
+        """Return what it holds and its leftovers, while nobody is changing it. Makes and changes nothing."""
+        try:
+            folder = self._open_folder()
+        except FileNotFoundError:
+            return None, []
+        with self._held(folder, fcntl.LOCK_SH):
+            return self.read(), self.leftovers()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only one to change the file, of all processes that ask; waits."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = self._open_folder()
         except OSError as error:
             raise self._unusable(error) from None
+        with self._held(folder, fcntl.LOCK_EX):
+            yield
+
+    def _open_folder(self) -> int:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            return os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    @contextmanager
+    def _held(self, folder: int, operation: int) -> Iterator[None]:
+        try:
+            fcntl.flock(folder, operation)
             yield
         except OSError as error:
             raise self._unusable(error) from None
@@ -164,14 +191,13 @@ class StateFile:
             doomed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.replaced")
             os.link(self.path, doomed)
             write_secret(self.path, content)
-        else:
-            create_secret(self.path, content)
+        elif not create_secret(self.path, content):
+            raise ConfigError(f"{self.path} ({_WHAT}) was made by another program; look who uses it.")
         self.sweep()
 
     def leftovers(self) -> list[Path]:
         """Return files with earlier state: one that is being overwritten, or was left by a crash."""
-        leftover = re.compile(rf"\.+{re.escape(self.path.name)}\.[0-9a-f]{{16}}(\..+)?")
-        return sorted(path for path in self.path.parent.iterdir() if leftover.fullmatch(path.name))
+        return _beside(self.path, r"(\..+)?")
 
     def sweep(self) -> None:
         """Overwrite and remove the leftovers. For who holds the lock."""
@@ -180,3 +206,17 @@ class StateFile:
 
     def _unusable(self, error: OSError) -> ConfigError:
         return ConfigError(f"{self.path} ({_WHAT}) cannot be changed: {error.strerror}.")
+
+
+def seed_leftovers(seed: Path) -> list[Path]:
+    """Return what a crash has left of the file `seed` in its destruction."""
+    try:
+        # Only this: the same folder may be where an instance is exporting to.
+        return _beside(seed, r"(\.dead\.[0-9a-f]{16})*\.dead")
+    except OSError:
+        return []  # Where we may not look we have destroyed nothing.
+
+
+def _beside(path: Path, suffix: str) -> list[Path]:
+    leftover = re.compile(rf"\.+{re.escape(path.name)}\.[0-9a-f]{{16}}{suffix}")
+    return sorted(one for one in path.parent.iterdir() if leftover.fullmatch(one.name))

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.config import KeysConfig
-from gateway.key_state import KEMS, KeyState, Retired, StateFile
+from gateway.key_state import KEMS, KeyState, Retired, StateFile, seed_leftovers
 from gateway.ratchet import CHAIN_SIZE, Link, RatchetKey, advance, gateway_key
 from tacita.crypto.keyring import ClockAhead, ClockSetBack, Schedule
 from tacita.errors import ConfigError
@@ -28,6 +29,12 @@ from tacita.service.keyfiles import destroy_secret, read_secret
 __all__ = ["Keyring", "Shown", "Turned", "leads_to", "read_seed", "tolerance"]
 
 _POLL_SECONDS = 1.0
+
+_UNCOUNTED = 1 / 16
+"""Part of the time that may pass without `uptime` counting it: machines are paused and moved."""
+
+_UPTIME_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Only Linux has the former, and needs it: there the latter stands still in sleep."""
 
 _MAX_LEAD = 100_000
 """Epochs over which two chains are compared: 270 years of days, and an instant."""
@@ -46,6 +53,13 @@ class Shown:
     keys: GatewayKeys
     until: float
     grace_until: float
+
+
+class _Both(NamedTuple):
+    """What is shown in the grace of the epoch before, and after it."""
+
+    in_grace: Shown
+    afterwards: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ def leads_to(earlier: KeyState, later: KeyState) -> bool:
 
 def _uptime() -> float:
     """Return the seconds since the machine started, those of its sleep among them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(_UPTIME_CLOCK)
 
 
 class Keyring:
@@ -117,14 +131,28 @@ class Keyring:
         self._random = random
         self._since: tuple[float, float] | None = None
         self._state: KeyState | None = None
-        self._shown: Shown | None = None
+        self._shown: _Both | None = None
         self._prepared: dict[RatchetKey, GatewayKey] = {}
 
     @property
     def shown(self) -> Shown:
-        """The keys of this moment; there are none before the first turn."""
+        """The keys of this moment; there are none before the first turn.
+
+        What is past its grace is not among them, whatever becomes of the next turn.
+        """
         assert self._shown is not None
-        return self._shown
+        in_grace, afterwards = self._shown
+        return in_grace if self._clock() < in_grace.grace_until else afterwards
+
+    @property
+    def age(self) -> float:
+        """The seconds since the epoch began whose keys are shown; from a period on they are out of date."""
+        return self._clock() - self._schedule.start(self.shown.epoch)
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the epoch that is shown is not over yet."""
+        return self._clock() < self.shown.until
 
     def wait(self) -> float:
         """Return the seconds until the next turn is due: a boundary, the end of a grace, or a look."""
@@ -137,7 +165,6 @@ class Keyring:
 
         A clock that is more than a period ahead of the file is believed where `accept_gap`.
         """
-        self._forget()
         with self._file.locked():
             found = self._file.read()
             state, seed = self._origin(found)
@@ -148,7 +175,7 @@ class Keyring:
         return Turned(
             epoch,
             begun=found is None and seed is None,
-            taken=found is None and seed is not None,
+            taken=seed is not None and state is not found,
             steps=epoch - state.link.epoch,
             erased=state.retired is not None and after.retired is None,
             changed=self._show(after),
@@ -174,11 +201,13 @@ class Keyring:
         """
         with self._file.locked():
             found = self._file.read()
+            self._require_other(seed)
+            self._destroy(seed, taken=False)
             state = read_seed(seed)
             self._require_period(state, seed)
             if found is not None and leads_to(state, found):
                 state = found
-            elif found is not None and not replace:
+            elif found is not None and not leads_to(found, state) and not replace:
                 raise ConfigError(
                     f"{self._file.path} has another chain already; give --replace to have it destroyed."
                 )
@@ -196,11 +225,15 @@ class Keyring:
         elif self._state is not None:
             raise ConfigError(f"{path} was lost; bring it back, or start the gateway again.")
         if seed is not None and seed.exists():
+            self._require_other(seed)
             planted = read_seed(seed)
             self._require_period(planted, seed)
             if found is None:
                 return planted, seed
             if not leads_to(planted, found):
+                # A file that fell behind goes on from where another instance has got to.
+                if leads_to(found, planted):
+                    return planted, seed
                 raise ConfigError(
                     f"{path} has another chain than the seed {seed}; remove the seed, or take it with "
                     "`tacita-gateway key import --replace`."
@@ -216,6 +249,11 @@ class Keyring:
         link = Link(self._schedule.epoch(self._clock()), self._random(CHAIN_SIZE))
         return KeyState(self._schedule.period, link), None
 
+    def _require_other(self, seed: Path) -> None:
+        """Refuse the state file under another name: a seed is destroyed in the end."""
+        if seed.exists() and self._file.path.exists() and seed.samefile(self._file.path):
+            raise ConfigError(f"{seed} is the state file itself; give what another instance has exported.")
+
     def _require_period(self, state: KeyState, path: Path) -> None:
         if state.period != self._schedule.period:
             raise ConfigError(
@@ -223,7 +261,7 @@ class Keyring:
             )
 
     def _forward(self, reached: int) -> int:
-        newest = reached if self._shown is None else max(reached, self._shown.epoch)
+        newest = reached if self._shown is None else max(reached, self._shown.in_grace.epoch)
         try:
             return self._schedule.require_forward(newest, self._clock(), tolerance=tolerance(self._schedule))
         except ClockSetBack:
@@ -234,14 +272,13 @@ class Keyring:
     def _step(self, state: KeyState, now: float, *, accept_gap: bool) -> int:
         """Return the epoch to advance to. Raises as `turn`, before anything is changed."""
         epoch = self._forward(state.link.epoch)
-        uptime = self._uptime()
-        self._since = self._since or (now, uptime)
+        passed = self._passed(now)
         if accept_gap:
             return epoch
         try:
             self._schedule.require_step(state.link.epoch, now)
             # Nor may a clock that is set ahead again and again turn the ratchet faster than time passes.
-            self._schedule.require_step(self._schedule.epoch(self._since[0] + uptime - self._since[1]), now)
+            self._schedule.require_step(self._schedule.epoch(passed), now)
         except ClockAhead:
             raise ClockAhead(
                 "The clock is more than a period ahead of the key state, or of the time that has passed; set "
@@ -249,6 +286,16 @@ class Keyring:
                 "run `tacita-gateway key rotate --accept-gap`."
             ) from None
         return epoch
+
+    def _passed(self, now: float) -> float:
+        """Return how late it can be, up to `now`, by the time that has passed since this was last asked."""
+        uptime = self._uptime()
+        latest = now
+        if self._since is not None:
+            clock, before = self._since
+            latest = min(now, clock + (uptime - before) * (1 + _UNCOUNTED))
+        self._since = latest, uptime
+        return latest
 
     def _advanced(self, state: KeyState, epoch: int, now: float) -> KeyState:
         """Return `state` at `epoch`: with the keys of the epoch before, as long as their grace lasts."""
@@ -268,38 +315,44 @@ class Keyring:
             self._file.write(after)
         else:
             self._file.sweep()
-        if seed is not None:
-            try:
-                destroy_secret(seed)
-            except OSError as error:
-                raise ConfigError(
-                    f"{seed} was taken but cannot be destroyed: {error.strerror}; remove it, and any other "
-                    "copy of it, or whoever finds one has all later keys."
-                ) from None
+        for path in {seed, self._seed}:
+            if path is not None:
+                self._destroy(path, taken=path == seed)
 
-    def _forget(self) -> None:
-        """Stop accepting keys whose grace is over, whatever becomes of the file."""
-        shown = self._shown
-        if shown is not None and shown.grace_until <= self._clock():
-            offered = {config.key_id for config in shown.published}
-            keys = GatewayKeys(key for key in shown.keys if key.config.key_id in offered)
-            self._shown = replace(shown, keys=keys, grace_until=inf)
+    def _destroy(self, seed: Path, *, taken: bool) -> None:
+        """Destroy the seed, if it was taken, and what a crash has left of it in any case."""
+        try:
+            for leftover in seed_leftovers(seed):
+                destroy_secret(leftover)
+            if taken:
+                destroy_secret(seed)
+        except OSError as error:
+            raise ConfigError(
+                f"{seed} was taken but cannot be destroyed: {error.strerror}; remove it, and any other "
+                "copy of it, or whoever finds one has all later keys."
+            ) from None
 
     def _show(self, state: KeyState) -> bool:
         """Make the keys of `state` those that are shown; say whether they are others than before."""
         if state == self._state:
             return False
         listed = [*state.link.keys(self._kems), *state.link.following().keys(self._kems)]
-        offered = {key.key_id for key in listed}
-        # They can only meet where `kems` was changed.
-        kept = [key for key in (state.retired.keys if state.retired else ()) if key.key_id not in offered]
-        self._prepared = {key: self._prepared.get(key) or gateway_key(key) for key in (*listed, *kept)}
-        self._shown = Shown(
+        ids = {key.key_id for key in listed}
+        # They never meet, unless another release has given an id by another rule.
+        retired = [key for key in (state.retired.keys if state.retired else ()) if key.key_id not in ids]
+        self._prepared = {key: self._prepared.get(key) or gateway_key(key) for key in (*listed, *retired)}
+        offered = [self._prepared[key] for key in listed]
+        afterwards = Shown(
             state.link.epoch,
-            tuple(self._prepared[key].config for key in listed),
-            GatewayKeys(self._prepared.values()),
+            tuple(key.config for key in offered),
+            GatewayKeys(offered),
             self._schedule.end(state.link.epoch),
-            state.retired.until if state.retired else inf,
+            inf,
         )
+        in_grace = afterwards
+        if state.retired is not None:
+            keys = GatewayKeys([*offered, *(self._prepared[key] for key in retired)])
+            in_grace = replace(afterwards, keys=keys, grace_until=state.retired.until)
+        self._shown = _Both(in_grace, afterwards)
         self._state = state
         return True

@@ -4,22 +4,24 @@ Each epoch has a chain, a secret from which everything else of it follows:
 
     chain of n+1 = HKDF-Expand(chain of n, "chain" || n)
     key of n     = DeriveKeyPair(HKDF-Expand(chain of n, "key" || n || kem))
-    key id       = (n x suites + suite) mod 256
+    key id       = (n x SUITES + suite) mod 256
 
 So instances that have had one chain in common agree on every later key without a word between
 them, and who steals a chain learns nothing of the epochs before it once their chains are gone.
 It is forward secrecy and no more: a stolen chain gives all later ones away, until it is replaced.
 
-A suite is here what has a key of its own: one KEM. The labels bind each output to its epoch.
+A suite is here what has a key of its own: one KEM. The labels bind each output to its epoch. Suites
+have fixed places, so that key and id of a KEM depend on the epoch alone and not on which others are
+offered: one can be added, put first or taken out while the rest stays what clients know it to be.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tacita.crypto.hpke import Aead, Kdf, Kem, PrivateKey, kdf
 from tacita.ohttp import GatewayKey, KeyConfig
 
-__all__ = ["CHAIN_SIZE", "MAX_EPOCH", "MAX_SUITES", "Link", "RatchetKey", "advance", "gateway_key", "key_id"]
+__all__ = ["CHAIN_SIZE", "MAX_EPOCH", "SUITES", "Link", "RatchetKey", "advance", "gateway_key", "key_id"]
 
 CHAIN_SIZE = 32
 """Bytes of a chain: one output of HKDF with SHA-256."""
@@ -27,8 +29,12 @@ CHAIN_SIZE = 32
 MAX_EPOCH = 2**40
 """Above any epoch of a real clock."""
 
-MAX_SUITES = 85
-"""Three epochs may be accepted at a time, whose key ids have to differ in one byte."""
+SUITES = 8
+"""Places for suites, some of them free. An id comes again after 256 / 8 = 32 epochs; three are accepted
+at a time."""
+
+_PLACES: Mapping[Kem, int] = {Kem.X25519: 0, Kem.P256: 1, Kem.XWING: 2}
+"""Never to be changed: all instances have to agree, whatever their release."""
 
 _LABEL = b"tacita gateway ratchet 1 "
 _ALGORITHMS = tuple(
@@ -65,21 +71,15 @@ class Link:
 
     def keys(self, kems: Sequence[Kem]) -> tuple[RatchetKey, ...]:
         """Return the private keys of this epoch with their ids, in the order of `kems`."""
-        return tuple(
-            RatchetKey(key_id(self.epoch, len(kems), suite), self.private_key(kem))
-            for suite, kem in enumerate(kems)
-        )
+        return tuple(RatchetKey(key_id(self.epoch, kem), self.private_key(kem)) for kem in kems)
 
     def _expand(self, what: bytes, which: bytes, size: int) -> bytes:
         return kdf.SHA256.expand(self.chain, _LABEL + what + self.epoch.to_bytes(8, "big") + which, size)
 
 
-def key_id(epoch: int, suites: int, suite: int) -> int:
-    """Return the key id of `suite`, one of `suites`, in `epoch`.
-
-    Consecutive epochs have different ids as long as all of theirs fit into a byte.
-    """
-    return (epoch * suites + suite) % 256
+def key_id(epoch: int, kem: Kem) -> int:
+    """Return the key id of `kem` in `epoch`: another one for each KEM, and in each of 32 epochs."""
+    return (epoch * SUITES + _PLACES[kem]) % 256
 
 
 def gateway_key(key: RatchetKey) -> GatewayKey:

@@ -1,19 +1,18 @@
-"""Turning the gateway's keys over while it serves: at boundaries, and when a command has changed the state.
+"""The gateway's keys as they turn over while it serves: what is logged, shown to Prometheus, and not ready.
 
-File work and key derivation happen in a thread; messages go on meanwhile with the set that is
-shown, which has the keys of the coming epoch already. State that cannot be written is reported and
-tried again; at the boundary the gateway is then not ready, since what it shows is out of date. A
-wrong clock is the end, before anything is destroyed on it.
+Messages go on meanwhile with the set that is shown, which has the keys of the coming epoch already.
+State that cannot be written is tried again; at the boundary the gateway is then not ready, since what
+it shows is out of date.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from gateway.keys import Keyring, Turned
-from tacita.crypto.keyring import ClockAhead, ClockSetBack
-from tacita.errors import TacitaError
 from tacita.service.logs import Logger, Value
+from tacita.service.metrics import Metrics
 from tacita.service.readiness import Readiness
+from tacita.service.turnover import Turning
 
 __all__ = ["EVENTS", "Turnover"]
 
@@ -40,52 +39,49 @@ class Turnover:
         log: Logger,
         readiness: Readiness,
         fatal: "asyncio.Future[None]",
-        clock: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         self._keyring = keyring
         self._log = log
         self._readiness = readiness
-        self._fatal = fatal
-        self._clock = clock
+        self._turning = Turning(
+            keyring,
+            log,
+            fatal,
+            events=("key_state_lost", "key_state_regained"),
+            report=self._report,
+            lose=self._lose,
+        )
         self._begun: Turned | None = None
         self._epoch: int | None = None
-        self._lost = False
+        # Of several workers the one that is the most behind is to be seen.
+        self._epochs = metrics.gauge("key_epoch", "The epoch whose keys are published first.", across="min")
+        metrics.gauge(
+            "key_age_seconds",
+            "How long ago the epoch of the published keys began; at most a period.",
+            across="max",
+        ).set_function(lambda: keyring.age)
 
     def begin(self) -> None:
         """Turn for the first time; blocks. What it did is logged by `keep`. Raises as `Keyring.turn`."""
         self._begun = self._keyring.turn()
 
+    async def look(self) -> None:
+        """Turn soon, without waiting until it is due: a command may have changed the state."""
+        self._turning.ask()
+
     async def keep(self) -> None:
         """Turn until cancelled, or until the clock is wrong."""
         if self._begun is not None:
             self._report(self._begun)
-        while True:
-            await asyncio.sleep(self._keyring.wait())
-            try:
-                turned = await asyncio.to_thread(self._keyring.turn)
-            except (ClockSetBack, ClockAhead) as error:
-                if not self._fatal.done():
-                    self._fatal.set_exception(error)
-                return
-            except TacitaError as error:
-                self._lose(error)
-            except Exception as defect:
-                self._log.internal_error(defect)
-                self._lose(defect)
-            else:
-                self._report(turned)
+        await self._turning.keep()
 
-    def _lose(self, error: Exception) -> None:
-        if not self._lost:
-            self._log.event("key_state_lost", kind=type(error).__name__)
-        self._lost = True
-        self._readiness.set("keys", holds=self._clock() < self._keyring.shown.until)
+    def _lose(self) -> None:
+        self._readiness.set("keys", holds=self._keyring.up_to_date)
 
     def _report(self, turned: Turned) -> None:
-        if self._lost:
-            self._log.event("key_state_regained")
-        self._lost = False
         self._readiness.set("keys", holds=True)
+        self._epochs.set(turned.epoch)
         if turned.begun or turned.taken:
             self._log.event("chain_begun" if turned.begun else "chain_taken", epoch=turned.epoch)
         if turned.epoch != self._epoch:

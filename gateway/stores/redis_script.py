@@ -1,23 +1,27 @@
-"""What runs inside Redis: one script call makes a batch of calls on one issuer key.
+"""What runs inside Redis: one script call makes a batch of calls.
 
 Entries are hash fields (`nonce` -> `entry`, see `gateway.stores.calls`). An issuer key has
-256 hashes, `spent:{<key id, hex>}:<first byte of the nonce, hex>`: none becomes so
-large that its expiry stops the server. The braces are Redis Cluster's hash tag: all
-hashes of one key are in one slot, so a batch stays one atomic script there.
+256 hashes, `spent:{<key id, hex>:<first byte of the nonce, hex>}`: none becomes so large that its expiry
+stops the server. The braces are Redis Cluster's hash tag. The shard is inside them, so that the tokens of one
+issuer key, which are most of the tokens that there are, spread over all masters.
+
+The names are the same on a single server, so that one can become the first node of a cluster. There a
+batch is one script call; in a cluster a call keeps to one hash (`tacita.service.redis.protocol`).
 
 The script is answered by one string instead of a list, and each call is one argument:
 what a call costs is then mostly the network, not the encoding.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gateway.stores.calls import Call
 from tacita.privacypass.spent import MAX_RELEASES
 from tacita.service.redis.scripts import Script, ScriptCall
 
-__all__ = ["DROP_SCRIPT", "PATTERN", "SCRIPT", "call_of", "key_id_of"]
+__all__ = ["DROP_SCRIPT", "PATTERN", "SCRIPT", "call_of", "key_id_of", "shard_of"]
 
-PATTERN = b"spent:{*}:*"
+PATTERN = b"spent:{*:??}"
 
 # A hash never lives without EXPIREAT: both are written in one script. A key that is dead by the
 # server's clock is refused, as its entry would be gone as soon as it is written.
@@ -76,17 +80,26 @@ return dropped
 """)
 
 
+def shard_of(call: Call) -> bytes:
+    """Return the name of the hash that has the entry of the token of `call`."""
+    return _shard(call.token_key_id, call.nonce[0])
+
+
+@lru_cache(4096)
+def _shard(token_key_id: bytes, number: int) -> bytes:
+    # Kept for a handful of issuer keys: it is asked for three times in each call.
+    return b"spent:{%b:%02x}" % (token_key_id.hex().encode(), number)
+
+
 def call_of(calls: Iterable[Call]) -> ScriptCall:
-    """Return the call of `SCRIPT` which makes `calls`; all are on one issuer key."""
+    """Return the call of `SCRIPT` which makes `calls`; their hashes may be in one script."""
     shards, packed = [], []
-    prefix = b""
-    for verb, token_key_id, nonce, expires, releases in calls:
-        prefix = prefix or b"spent:{%b}:" % token_key_id.hex().encode()
-        shards.append(prefix + b"%02x" % nonce[0])
-        packed.append(b"%b%d%b%d" % (verb.value, releases, nonce, expires))
+    for call in calls:
+        shards.append(shard_of(call))
+        packed.append(b"%b%d%b%d" % (call.verb.value, call.releases, call.nonce, call.expires))
     return SCRIPT.call(shards, packed)
 
 
 def key_id_of(shard: bytes) -> bytes:
     """Return the issuer key's part of the name of one of its hashes."""
-    return shard.partition(b"}")[0]
+    return shard.rpartition(b":")[0]

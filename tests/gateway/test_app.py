@@ -9,21 +9,24 @@ from support.gateways import PATH, Gateway, Place, gateway_running, get, message
 from support.raw_http import fields
 from support.redis_server import DURABLE, RedisServer
 
-import gateway.app
+import gateway.upkeep
 from gateway.app import build
 from gateway.config import GatewayConfig
 from tacita.errors import ConfigError, TacitaError
 from tacita.service.config import load
 
 SERIES = {
-    "refused_outside_total": ("status", {"400", "408", "413", "415", "503", "gone"}),
+    "refused_outside_total": ("status", {"400", "401", "403", "408", "413", "415", "503", "gone"}),
     "undecryptable_total": ("reason", {"malformed", "suite", "truncated", "undecryptable", "unknown_key"}),
     "answers_total": ("status", {"2xx", "3xx", "400", "401", "403", "4xx", "503", "5xx"}),
     "tokens_total": (
         "event",
         {"burnt", "committed", "invalid", "missing", "released", "reserved", "spent"},
     ),
+    "replay_cache_total": ("event", {"full", "remembered", "replayed", "unavailable"}),
     "truncated_total": (None, set()),
+    "key_age_seconds": (None, set()),
+    "key_epoch": (None, set()),
 }
 
 
@@ -86,7 +89,7 @@ async def test_readiness_follows_the_store(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(gateway.app, "_STORE_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(gateway.upkeep, "_CHECK_SECONDS", 0.02)
     async with gateway_running(place, store=f'redis = "{redis_server.address}"') as running:
         assert running.service is not None
         readiness = running.service.readiness
@@ -98,8 +101,9 @@ async def test_readiness_follows_the_store(
         while not readiness.ready:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     said = capsys.readouterr().err
-    assert said.count("store_failed") == 1, "a change is logged, not a state"
-    assert said.count("store_regained") == 1
+    for name in ('"store_', '"replay_store_'):
+        assert said.count(f'{name}failed"') == 1, "a change is logged, not a state"
+        assert said.count(f'{name}regained"') == 1
 
 
 async def test_a_start_that_cannot_work_is_an_error_of_the_tree(place: Place) -> None:

@@ -20,7 +20,7 @@ from support.gateways import (
 )
 
 from tacita import bhttp
-from tacita.bhttp import Request, ResponseHead
+from tacita.bhttp import Informational, Request, ResponseHead
 from tacita.crypto.hpke import Aead, Kdf, Suite
 from tacita.ohttp import KeyConfig, media, oneshot
 
@@ -41,10 +41,12 @@ async def test_1_a_redirect_is_passed_back_and_not_followed(
 
 
 @BOTH
-async def test_2_trailers_are_taken_and_dropped(place: Place, gateway: Gateway, chunked: bool) -> None:
+async def test_2_trailers_are_taken_and_none_becomes_a_field(
+    place: Place, gateway: Gateway, chunked: bool
+) -> None:
     trailers = ((b"x-trailer", b"1"), (b"authorization", b"Basic x"), (b"content-length", b"3"))
     for content in (b"content", b""):
-        sent = Request(post(b"", token()).head, content, trailers)
+        sent = Request(post(b"", token(), (b"content-length", b"%d" % len(content))).head, content, trailers)
         assert (await gateway.ask(sent, chunked=chunked)).content == b"answer"
         assert b"trailer" not in place.target.heads[-1]
     assert place.target.bodies == [b"content", b""]
@@ -60,6 +62,8 @@ async def test_2_trailers_and_informational_answers_of_a_target_do_no_harm(
     )
     response = await gateway.ask(get(token()), chunked=chunked)
     assert (response.head.status, response.content) == (200, b"answer")
+    assert response.informational == (Informational(103, ((b"link", b"</x>"),)), Informational(102))
+    assert response.trailers == ((b"x", b"1"),)
 
 
 @BOTH

@@ -68,7 +68,7 @@ def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, old: str, new: 
 
 def test_no_key_and_no_target_are_refused(tmp_path: Path) -> None:
     text = config_text(1, 2)
-    without_keys = text[: text.index("[keys]")] + text[text.index("[issuer]") :]
+    without_keys = text[: text.index("[keys]")] + text[text.index("[[issuers]]") :]
     with pytest.raises(ConfigError, match="missing required field `keys`"):
         read(tmp_path, without_keys)
     without_targets = text[: text.index("[[targets]]")]

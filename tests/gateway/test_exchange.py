@@ -184,7 +184,7 @@ async def test_a_target_that_does_not_take_the_body_is_504(place: Place) -> None
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nBad Name: x\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + bytes([65]) * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + bytes([65]) * 40_000 + b"\r\nContent-Length: 0\r\n\r\n",
         b"SSH-2.0-target\r\n\r\n",
     ],
     ids=lambda answer: answer[:40].decode("latin-1"),
@@ -298,12 +298,12 @@ async def test_an_answer_with_both_lengths_is_not_passed_on_with_a_wrong_one(
 
 @BOTH
 async def test_a_head_longer_than_a_chunk_arrives(place: Place, chunked: bool) -> None:
-    lines = [b"x-%d: %b" % (number, b"v" * 7_000) for number in range(8)]
+    lines = [b"x-%d: %b" % (number, b"v" * 7_000) for number in range(4)]
     place.target.says(b"HTTP/1.1 200 OK\r\n" + b"\r\n".join(lines) + b"\r\nContent-Length: 0\r\n\r\n")
     async with gateway_running(place) as gateway:
         response = await gateway.ask(get(token()), chunked=chunked)
-    assert len(response.head.fields) == 9
-    assert response.head.fields[7] == (b"x-7", b"v" * 7_000)
+    assert len(response.head.fields) == 5
+    assert response.head.fields[3] == (b"x-3", b"v" * 7_000)
 
 
 @BOTH
@@ -409,8 +409,11 @@ async def test_content_in_single_bytes_is_joined_before_it_is_sent_on(place: Pla
     sizes = []
 
     async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await raw_http.read_chunk(reader):
-            sizes.append(len(chunk))
+        if "content-length" in raw_http.fields(head):
+            sizes.append(len(await raw_http.read_body(reader, head)))
+        else:
+            while chunk := await raw_http.read_chunk(reader):
+                sizes.append(len(chunk))
         writer.write(ANSWER)
 
     place.target.answer = answer
@@ -480,7 +483,7 @@ async def test_the_budget_for_an_answer_counts_all_of_its_ciphertext_but_padding
             _, body = await gateway.post(message)
             response = bhttp.decode_response(context.decapsulate_response(body))
             assert len(body) <= padme(5000) + 48  # nonce and tag
-            assert response.head.status == (200 if size <= 4900 else 502)
+            assert response.head.status == (200 if size <= 4920 else 502)
 
 
 def sealed(gateway: Gateway, request: Request) -> tuple[bytes, ClientContext]:

@@ -44,9 +44,9 @@ def test_each_key_has_its_times(config: KeysConfig) -> None:
     turn(config, 6000)
     listed = entries(config)
     assert [(one.key_id, one.epoch, one.phase) for one in listed] == [
-        (6, 6, "current"),
-        (7, 7, "next"),
-        (5, 5, "retired"),
+        (8 * 6, 6, "current"),
+        (8 * 7, 7, "next"),
+        (8 * 5, 5, "retired"),
     ]
     assert [(one.current_from, one.current_until, one.dead_from) for one in listed] == [
         (6000, 7000, 7100),
@@ -91,6 +91,10 @@ def test_another_period(config: KeysConfig) -> None:
 
 def test_a_seed_that_is_still_there(config: KeysConfig) -> None:
     assert config.seed is not None
+    left = config.seed.with_name(".seed.0123456789abcdef.dead")
+    left.write_bytes(b"x")
+    assert codes(config, 5000) == ["leftover"]
+    left.unlink()
     config.seed.write_bytes(config.state.read_bytes())
     config.seed.chmod(0o600)
     assert ["was not destroyed" in one.sentence for one in findings(config, 5000)] == [True]

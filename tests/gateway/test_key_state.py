@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,47 @@ def test_who_else_can_read_it_or_not_at_all_is_a_sentence(tmp_path: Path) -> Non
         file.read()
     with pytest.raises(ConfigError, match="cannot be changed"), StateFile(file.path / "x").locked():
         pass
+    long = StateFile(tmp_path / ("x" * 300))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        long.read()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        long.look()
+
+
+def test_a_look_makes_nothing_and_waits_for_who_changes_it(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "absent" / "keys.json")
+    assert file.look() == (None, [])
+    assert list(tmp_path.iterdir()) == []
+    with file.locked():
+        file.write(STATE)
+        looking = threading.Thread(target=lambda: looks.append(file.look()))
+        looks: list[Any] = []
+        looking.start()
+        looking.join(0.1)
+        assert looks == [], "it waits"
+    looking.join(10)
+    assert looks == [(STATE, [])]
+
+
+def test_a_link_is_followed_once_and_for_all(tmp_path: Path) -> None:
+    """Otherwise a crash in the wrong moment would leave a second name of the file, to be overwritten."""
+    real, link = tmp_path / "real" / "chain.key", tmp_path / "chain.key"
+    link.symlink_to(real)
+    for state in (STATE, KeyState(86_400, STATE.link.following())):
+        file = StateFile(link)
+        with file.locked():
+            file.write(state)
+        assert link.is_symlink()
+        assert StateFile(real).read() == StateFile(link).read() == state
+        assert [path.name for path in real.parent.iterdir()] == ["chain.key"]
+
+
+def test_a_file_that_appears_without_the_lock_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = StateFile(tmp_path / "keys.json")
+    file.path.touch(0o600)
+    with monkeypatch.context() as patched, file.locked():
+        patched.setattr(Path, "exists", lambda _self: False)
+        with pytest.raises(ConfigError, match="made by another program"):
+            file.write(STATE)

@@ -1,101 +1,15 @@
-"""Keys that turn over by a simulated clock: agreement without a word, grace, erasure, and clocks that lie."""
+"""Keys that turn over by a simulated clock: next, current, grace, erasure, and clocks that lie."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.clocks import Clock
+from support.key_instances import DAY, EPOCH, GRACE, MIDNIGHT, Instance
 
-from gateway.config import KeysConfig
-from gateway.key_state import KeyState, StateFile
-from gateway.keys import Keyring, Turned
-from gateway.ratchet import CHAIN_SIZE, Link
+from gateway.key_state import KEMS, KeyState
+from gateway.keys import Turned
 from tacita.crypto.hpke import Kem
 from tacita.crypto.keyring import ClockAhead, ClockSetBack
 from tacita.errors import ConfigError
-from tacita.ohttp import KeyConfig, oneshot
-from tacita.ohttp.errors import UnknownKey
-
-DAY = 86_400
-EPOCH = 20_781
-NOON = EPOCH * DAY + DAY // 2
-MIDNIGHT = (EPOCH + 1) * DAY
-GRACE = 600
-
-
-@dataclass
-class Instance:
-    """One gateway's keys, with a clock of its own. Time passes as the clock is moved, unless it leaps."""
-
-    folder: Path
-    clock: Clock = field(default_factory=lambda: Clock(NOON))
-    seed: Path | None = None
-    kems: tuple[str, ...] = ("x25519", "p256")
-    period: int = DAY
-    grace: int = GRACE
-    leapt: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.restart()
-
-    def restart(self) -> None:
-        self.keyring = Keyring(
-            self.config,
-            clock=self.clock,
-            uptime=lambda: self.clock.now - self.leapt,
-        )
-
-    @property
-    def config(self) -> KeysConfig:
-        return KeysConfig(
-            state=self.folder / "chain.key",
-            seed=self.seed,
-            period_seconds=self.period,
-            grace_seconds=self.grace,
-            kems=self.kems,  # type: ignore[arg-type]
-        )
-
-    def turn(self, *, accept_gap: bool = False) -> Turned:
-        return self.keyring.turn(accept_gap=accept_gap)
-
-    def at(self, now: float) -> Turned:
-        self.clock.now = now
-        return self.turn()
-
-    def leap(self, seconds: float) -> None:
-        self.clock.now += seconds
-        self.leapt += seconds
-
-    @property
-    def state(self) -> KeyState:
-        state = StateFile(self.folder / "chain.key").read()
-        assert state is not None
-        return state
-
-    @property
-    def published(self) -> tuple[KeyConfig, ...]:
-        return self.keyring.shown.published
-
-    @property
-    def ids(self) -> list[int]:
-        return [config.key_id for config in self.published]
-
-    def takes(self, config: KeyConfig) -> bool:
-        """Say whether a request that is sealed to `config` is opened."""
-        message, _ = oneshot.encapsulate_request(config, b"request")
-        try:
-            return oneshot.decapsulate_request(self.keyring.shown.keys, message)[0] == b"request"
-        except UnknownKey:
-            return False
-
-    def export(self, path: Path) -> Path:
-        path.write_bytes((self.folder / "chain.key").read_bytes())
-        path.chmod(0o600)
-        return path
 
 
 @pytest.fixture
@@ -119,7 +33,7 @@ def test_next_is_listed_after_current_and_taken_from_the_moment_it_is_published(
     one.turn()
     kems = [config.kem for config in one.published]
     assert kems == [Kem.X25519, Kem.P256, Kem.X25519, Kem.P256]
-    assert one.ids == [number % 256 for number in range(2 * EPOCH, 2 * EPOCH + 4)]
+    assert one.ids == [(8 * epoch + suite) % 256 for epoch in (EPOCH, EPOCH + 1) for suite in (0, 1)]
     assert all(one.takes(config) for config in one.published)
     assert one.keyring.shown.until == MIDNIGHT
 
@@ -209,13 +123,21 @@ def test_it_wakes_at_the_boundary_and_at_the_end_of_the_grace(one: Instance) -> 
     assert one.keyring.wait() == 1.0
 
 
-def test_other_kems_keep_what_does_not_collide(one: Instance) -> None:
+@pytest.mark.parametrize("after", [("xwing", "x25519", "p256"), ("p256", "x25519"), ("p256",)])
+def test_other_kems_leave_the_rest_as_it_was(one: Instance, after: tuple[str, ...]) -> None:
     one.turn()
-    one.kems = ("p256",)
+    one.at(MIDNIGHT)
+    before = {*one.published}
+    retired = one.state.retired
+    one.kems = after
     one.restart()
-    one.turn()
-    assert [config.kem for config in one.published] == [Kem.P256, Kem.P256]
-    assert one.ids == [EPOCH % 256, (EPOCH + 1) % 256]
+    assert not one.turn().steps
+    assert [config.kem for config in one.published] == 2 * [KEMS[name] for name in after]
+    kept = {config for config in before if config.kem in [KEMS[name] for name in after]}
+    assert kept == {config for config in one.published if config.kem is not Kem.XWING}
+    assert all(one.takes(config) for config in one.published)
+    assert not any(one.takes(config) for config in before - kept), "only what is advertised"
+    assert one.state.retired == retired
 
 
 # Clocks
@@ -257,6 +179,20 @@ def test_a_clock_that_is_set_ahead_again_and_again_does_not_turn_the_ratchet(one
     assert one.state == before
 
 
+def test_a_machine_that_is_paused_now_and_then_is_no_clock_that_is_set_ahead(one: Instance) -> None:
+    one.turn()
+    for day in range(100):
+        one.leap(3600)
+        one.at(MIDNIGHT + day * DAY)
+    one.leap(DAY)
+    one.turn()
+    before = one.state
+    one.leap(DAY)
+    with pytest.raises(ClockAhead, match="the time that has passed"):
+        one.turn()
+    assert one.state == before, "what was passed by without a leap earns none"
+
+
 def test_a_clock_set_back_is_fatal(one: Instance) -> None:
     one.turn()
     one.at(MIDNIGHT)
@@ -267,205 +203,3 @@ def test_a_clock_set_back_is_fatal(one: Instance) -> None:
             one.at(MIDNIGHT - 5.001)
         one.restart()
     assert one.state == before
-
-
-# Several instances
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    starts=st.lists(st.floats(0, DAY - 1), min_size=2, max_size=2),
-    steps=st.lists(st.tuples(st.integers(0, 1), st.floats(0, DAY), st.booleans()), min_size=1, max_size=25),
-)
-def test_two_instances_from_one_seed_agree_for_ever(
-    starts: list[float], steps: list[tuple[int, float, bool]]
-) -> None:
-    """Each turns when it likes, as long as it does once a period, and is restarted now and then."""
-    with TemporaryDirectory() as folder:
-        root = Path(folder)
-        source = Instance(root / "source")
-        source.turn()
-        both = []
-        for number, after in enumerate(starts):
-            seed = source.export(root / f"seed-{number}")
-            both.append(Instance(root / f"{number}", Clock(NOON + after), seed=seed))
-            assert both[-1].turn().taken
-            assert not seed.exists()
-        for which, seconds, restart in steps:
-            instance = both[which]
-            if restart:
-                instance.restart()
-            instance.at(instance.clock.now + seconds)
-        last = max(instance.clock.now for instance in both)
-        for instance in both:
-            while instance.clock.now < last:
-                instance.at(min(last, instance.clock.now + DAY))
-            instance.turn()
-        first, second = both
-        assert first.published == second.published
-        assert first.state.link == second.state.link
-        assert all(first.takes(config) for config in second.published)
-
-
-def test_instances_whose_clocks_differ_take_each_others_keys(tmp_path: Path) -> None:
-    fast, slow = Instance(tmp_path / "fast"), Instance(tmp_path / "slow")
-    fast.turn()
-    slow.seed = fast.export(tmp_path / "seed")
-    slow.restart()
-    slow.turn()
-    fast.at(MIDNIGHT + 1)
-    slow.at(MIDNIGHT - 1)
-    assert fast.published[:2] == slow.published[2:]
-    # Clients take the first that they can use.
-    assert all(fast.takes(config) for config in slow.published)
-    assert all(slow.takes(config) for config in fast.published[:2])
-
-
-def test_an_export_within_the_grace_brings_the_old_keys_along(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    old = one.published[0]
-    one.at(MIDNIGHT + 1)
-    other = Instance(tmp_path / "other", Clock(MIDNIGHT + 2), seed=one.export(tmp_path / "seed"))
-    other.turn()
-    assert other.takes(old)
-    assert other.state == one.state
-
-
-# Seeds
-
-
-def test_a_seed_is_destroyed_though_a_crash_came_between(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    seed = one.export(tmp_path / "seed")
-    one.at(MIDNIGHT)
-    one.seed = seed
-    one.restart()
-    assert not one.turn().taken
-    assert not seed.exists()
-
-
-def test_a_seed_that_cannot_be_destroyed_stops_the_start(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    # There is no room for the name under which it would be overwritten. (A mount that is read-only
-    # fails alike, but not for who runs tests as root.)
-    seed = one.export(tmp_path / ("s" * 250))
-    other = Instance(tmp_path / "other", seed=seed)
-    for _ in range(2):
-        with pytest.raises(ConfigError, match="taken but cannot be destroyed"):
-            other.turn()
-    seed.unlink()
-    other.turn()
-    assert other.state == one.state
-
-
-def test_a_seed_for_another_chain_is_not_taken_silently(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    other = Instance(tmp_path / "other")
-    other.turn()
-    one.seed = other.export(tmp_path / "seed")
-    one.restart()
-    before = one.state
-    with pytest.raises(ConfigError, match="has another chain than the seed"):
-        one.turn()
-    assert one.seed.exists()
-    assert one.state == before
-
-
-def test_without_state_and_seed_no_chain_is_begun_where_one_was_promised(tmp_path: Path) -> None:
-    one = Instance(tmp_path / "one", seed=tmp_path / "seed")
-    with pytest.raises(ConfigError, match="missing and so is its seed"):
-        one.turn()
-    assert list(one.folder.iterdir()) == []
-
-
-@pytest.mark.parametrize(("now", "error"), [(NOON + 2 * DAY, ClockAhead), (NOON - DAY, ClockSetBack)])
-def test_a_seed_of_another_time_is_refused_and_kept(
-    tmp_path: Path, one: Instance, now: float, error: type[Exception]
-) -> None:
-    one.turn()
-    seed = one.export(tmp_path / "seed")
-    late = Instance(tmp_path / "late", Clock(now), seed=seed)
-    with pytest.raises(error):
-        late.turn()
-    assert seed.exists()
-    assert list(late.folder.iterdir()) == []
-
-
-def test_a_seed_that_others_can_read_is_refused(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    seed = one.export(tmp_path / "seed")
-    seed.chmod(0o644)
-    with pytest.raises(ConfigError, match="chmod 600"):
-        Instance(tmp_path / "other", seed=seed).turn()
-
-
-def test_another_period_is_refused(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    seed = one.export(tmp_path / "seed")
-    one.period = 2 * DAY
-    one.restart()
-    for change in (one.turn, one.keyring.replace):
-        with pytest.raises(ConfigError, match="another period_seconds"):
-            change()
-    with pytest.raises(ConfigError, match="another period_seconds"):
-        Instance(tmp_path / "other", seed=seed, period=2 * DAY).turn()
-
-
-# What an operator does
-
-
-def test_another_chain_replaces_the_one_that_was_stolen(one: Instance) -> None:
-    one.turn()
-    stolen = one.state.link
-    one.at(MIDNIGHT)
-    old = one.published
-    command = Instance(one.folder, one.clock)
-    assert command.keyring.replace() == Turned(EPOCH + 1, begun=True, changed=True)
-    assert one.turn().changed, "a running gateway notices"
-    assert one.published == command.published
-    assert not set(one.published) & set(old)
-    assert one.state.retired is None
-    assert one.state.link != stolen.following()
-
-
-def test_replacing_is_refused_on_a_clock_that_was_set_back(one: Instance) -> None:
-    one.turn()
-    one.clock.now = NOON - DAY
-    one.restart()
-    with pytest.raises(ClockSetBack):
-        one.keyring.replace()
-
-
-def test_an_import_takes_the_chain_and_destroys_the_file(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    seed = one.export(tmp_path / "seed")
-    other = Instance(tmp_path / "other", Clock(MIDNIGHT + GRACE))
-    assert other.keyring.take(seed) == Turned(EPOCH + 1, taken=True, steps=1, changed=True)
-    one.at(MIDNIGHT + GRACE)
-    assert other.state == one.state
-    assert not seed.exists()
-
-
-def test_an_import_over_another_chain_wants_to_be_meant(tmp_path: Path, one: Instance) -> None:
-    one.turn()
-    other = Instance(tmp_path / "other")
-    other.turn()
-    seed = one.export(tmp_path / "seed")
-    with pytest.raises(ConfigError, match="give --replace"):
-        other.keyring.take(seed)
-    assert seed.exists()
-    other.keyring.take(seed, replace=True)
-    assert other.published == one.published
-    other.at(MIDNIGHT)
-    other.keyring.take(one.export(seed)), "its own, from before, is no other"
-    assert other.state.link == one.state.link.following()
-    assert not seed.exists()
-
-
-def test_randomness_comes_from_outside(tmp_path: Path) -> None:
-    config = KeysConfig(state=tmp_path / "chain.key")
-    keyring = Keyring(config, clock=Clock(NOON), uptime=lambda: 0.0, random=bytes)
-    keyring.turn()
-    state = StateFile(config.state).read()
-    assert state == KeyState(DAY, Link(EPOCH, bytes(CHAIN_SIZE)))
-    assert config.state.stat().st_mode & 0o077 == 0

@@ -6,17 +6,20 @@ from math import inf
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from support.clocks import Clock
-from support.gateways import PATH, Gateway
+from support.gateways import AUTHORITY, PATH, Gateway
 from support.issuers import CHALLENGE
 from support.ohttp_keys import gateway_key
 from support.raw_http import fields
 
-from gateway.config import TokenBudget
+from gateway.config import IssuerConfig, TokenBudget
+from gateway.issuers import IssuerKeys
 from gateway.keys import Shown
+from gateway.offers import offers_of
 from gateway.publish import KeysEndpoint, challenge_document, keys_document
 from tacita.ohttp import GatewayKeys
 from tacita.ohttp.keyconfig import decode_list
 from tacita.privacypass.challenge import TokenChallenge
+from tacita.service.logs import Logger
 from tacita.wire import base64url
 
 CHANGES = {"date": "", "cache-control": ""}
@@ -57,7 +60,9 @@ async def test_another_epoch_is_another_document() -> None:
 
 def test_the_challenge_document_says_what_a_token_buys() -> None:
     budget = TokenBudget(request_bytes=5000, response_bytes=6000, seconds=7)
-    document = challenge_document(CHALLENGE, budget, 60)
+    config = IssuerConfig(name="issuer.example", directory="http://mirror.example/")
+    offers = offers_of([IssuerKeys(config, lambda: 0.0, Logger("gateway", {}))], AUTHORITY)
+    document = challenge_document(offers, budget, 60)
     content = json.loads(document.body)
     assert TokenChallenge.decode(base64url.decode(content["challenge"])) == CHALLENGE
     assert len(content["challenge"]) % 4 == 0, "it carries its padding"

@@ -17,7 +17,10 @@ from tacita.net.upstream import Upstream
 def routes() -> Routes:
     origins = ("https://a.example", "http://b.example:8080")
     return Routes(
-        {origin.encode(): Route(config.Target(origin=origin), Upstream(origin)) for origin in origins}
+        {
+            origin.encode(): Route(config.Target(origin=origin), [Upstream(origin)], config.TokenBudget())
+            for origin in origins
+        }
     )
 
 
@@ -94,9 +97,9 @@ async def test_a_target_is_reached_over_kept_connections(tmp_path: Path) -> None
 
     async with raw_http.serving(count) as port:
         one = config.Target(origin="https://a.example", url=f"http://127.0.0.1:{port}")
-        async with open_routes([one], config.Limits(), 5) as opened:
-            upstream = opened.find(RequestHead(b"GET", b"https", b"a.example", b"/")).upstream
+        async with open_routes([one], config.Limits(), config.TokenBudget()) as opened:
+            backends = opened.find(RequestHead(b"GET", b"https", b"a.example", b"/")).backends
             for _ in range(5):
-                async with upstream.request("GET", "/", []) as response:
+                async with backends.request("GET", "/", []) as response:
                     assert b"".join([piece async for piece in response.pieces()]) == b"answer"
     assert connections == 1

@@ -76,6 +76,20 @@ async def test_a_command_that_replaces_the_chain_is_noticed(place: Place) -> Non
         assert (await gateway.ask(get(authority=b"free.example"))).head.status == 200
 
 
+async def test_a_command_is_noticed_on_sighup_and_the_age_is_shown(place: Place) -> None:
+    async with gateway_running(place) as gateway:
+        assert gateway.service is not None
+        assert gateway.counted("key_epoch") == time.time() // 86_400
+        assert abs(gateway.counted("key_age_seconds") - time.time() % 86_400) < 60
+        Keyring(KeysConfig(state=place.folder / "keys.json", kems=("x25519", "p256"))).replace()
+        before = gateway.configs
+        look, _secrets = gateway.service.reload
+        await look()
+        async with asyncio.timeout(10):
+            while (await published(gateway))[0] == before:  # noqa: ASYNC110 (the document is all that tells)
+                await asyncio.sleep(0.02)
+
+
 async def test_state_that_is_lost_is_reported_and_readiness_ends_with_the_epoch(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
