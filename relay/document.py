@@ -1,5 +1,6 @@
 """A mirrored document: bytes that the relay cannot read, and for how long it may give them out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -7,7 +8,7 @@ from aiohttp import web
 from tacita.net.documents import Document
 from tacita.service.documents import respond
 
-__all__ = ["DOCUMENTS", "Copy"]
+__all__ = ["DOCUMENTS", "PURPOSES", "Copy", "allows", "are_keys"]
 
 DOCUMENTS = {
     "keys": "application/ohttp-keys",
@@ -15,6 +16,38 @@ DOCUMENTS = {
     "issuer-directory": "application/private-token-issuer-directory",
 }
 """The documents of each gateway: the last part of their path here, and their media type."""
+
+PURPOSES = "application/x-ohttp-allowed-purposes"
+"""What a gateway lets itself be used for, as the relays and directories of BIP 77 tell each other."""
+
+
+def are_keys(body: bytes) -> bool:
+    """Whether `body` has the outer form of key configurations: a list of items, each behind its length.
+
+    That is all that can be said without the means to encrypt to one of them (RFC 9458, section 3.2).
+    """
+    place = 0
+    while place < len(body):
+        length = int.from_bytes(body[place : place + 2])
+        place += 2 + length
+        if not length:
+            return False
+    return place == len(body) and place > 0
+
+
+def allows(body: bytes, purposes: Iterable[str]) -> bool:
+    """Whether `body` is a list of purposes, and one of `purposes` stands in it.
+
+    In two bytes the number of items, then each behind one byte with its length.
+    """
+    items = []
+    place = 2
+    while place < len(body):
+        end = place + 1 + body[place]
+        items.append(body[place + 1 : end])
+        place = end
+    whole = place == len(body) and int.from_bytes(body[:2]) == len(items)
+    return whole and not set(items).isdisjoint(purpose.encode() for purpose in purposes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What the relay refuses by itself: the plain answers of RFC 9458, section 5.2.
 
-`result` is the name under which a refusal is counted (`relay.meters`).
+`result` is the name under which a refusal is counted (`relay.meters`). What can go wrong with any
+request, its framing and its pace, stands in `tacita.net.message`.
 """
 
 from collections.abc import Mapping
@@ -11,18 +12,21 @@ from tacita.errors import LimitExceeded, TacitaError
 __all__ = [
     "AnswerNotEncapsulated",
     "AnswerTooLong",
-    "BodyMalformed",
-    "ClientGone",
     "ContentCoded",
+    "CoverFull",
     "DocumentUnavailable",
     "ExchangeTooLong",
+    "GatewayUnknown",
     "HttpTooOld",
+    "IncrementalRefused",
     "MediaTypeUnknown",
     "NoContent",
-    "ReaderTooSlow",
+    "NotOptedIn",
+    "OverBudget",
     "RelayError",
     "RequestTooLong",
-    "RequestTooSlow",
+    "TooEarly",
+    "TooManyRequests",
 ]
 
 
@@ -57,19 +61,50 @@ class HttpTooOld(RelayError):
     result = "http_version"
 
 
+class TooEarly(RelayError):
+    """A front took the request as early data of TLS, which anybody can send a second time."""
+
+    status = 425
+    clause = "RFC 8470, section 5.2"
+    result = "too_early"
+
+
+class IncrementalRefused(RelayError):
+    """The request is to be passed on as it comes, which the relay does not do for this gateway."""
+
+    status = 501
+    clause = "RFC 10036, section 4.1"
+    result = "incremental_refused"
+    fields: Mapping[str, str] = {"Proxy-Status": "tacita-relay; error=incremental_refused"}
+
+
+class NotOptedIn(RelayError):
+    """The gateway has not shown by its key configurations that it wants to be one."""
+
+    status = 503
+    clause = "RFC 9540, section 5"
+    result = "not_opted_in"
+
+
+class CoverFull(RelayError):
+    """As many messages wait for each other as the relay holds for this gateway."""
+
+    status = 503
+    result = "cover_full"
+
+
+class OverBudget(RelayError):
+    """The gateway has had its share of the relay."""
+
+    status = 503
+    result = "over_budget"
+
+
 class NoContent(RelayError):
     """The request has no content at all."""
 
     status = 400
     clause = "RFC 9458, section 5"
-    result = "malformed"
-
-
-class BodyMalformed(RelayError):
-    """The framing of the request's content is broken."""
-
-    status = 400
-    clause = "RFC 9112, section 7.1"
     result = "malformed"
 
 
@@ -82,33 +117,11 @@ class RequestTooLong(LimitExceeded, RelayError):
     fields: Mapping[str, str] = {"Connection": "close"}
 
 
-class RequestTooSlow(RelayError):
-    """A piece of the request's content did not come in time."""
-
-    status = 408
-    result = "too_slow"
-    fields: Mapping[str, str] = {"Connection": "close"}
-
-
 class ExchangeTooLong(RelayError):
     """The exchange as a whole took longer than the relay allows."""
 
     status = 504
     result = "exchange_too_long"
-
-
-class ClientGone(RelayError):
-    """The client's connection broke; nobody reads the answer."""
-
-    status = 400
-    result = "client_gone"
-
-
-class ReaderTooSlow(RelayError):
-    """The client did not read its answer in time."""
-
-    status = 408
-    result = "reader_too_slow"
 
 
 class AnswerNotEncapsulated(RelayError):
@@ -126,7 +139,21 @@ class AnswerTooLong(RelayError):
     result = "answer_too_long"
 
 
+class GatewayUnknown(TacitaError):
+    """No gateway of that name takes requests here (any more)."""
+
+    status = 404
+    clause = "RFC 9458, section 5.2"
+
+
 class DocumentUnavailable(TacitaError):
     """The mirror has no copy that is young enough to be served."""
 
     status = 503
+
+
+class TooManyRequests(TacitaError):
+    """The network that the request comes from has had its share. The same words for everybody."""
+
+    status = 429
+    clause = "RFC 6585, section 4"

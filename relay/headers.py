@@ -10,89 +10,121 @@ POST is not stored anyway, and the relay says no-store itself).
 
 from dataclasses import dataclass
 
-from aiohttp import web
-
-from relay.errors import AnswerNotEncapsulated, ContentCoded, HttpTooOld, MediaTypeUnknown, NoContent
+from relay.errors import (
+    AnswerNotEncapsulated,
+    ContentCoded,
+    HttpTooOld,
+    MediaTypeUnknown,
+    NoContent,
+    TooEarly,
+)
+from tacita.net.message import Field, Fields, Request
 from tacita.net.upstream import UpstreamResponse
 
-__all__ = ["CHUNKED", "ONE_SHOT", "Kind", "kind_of", "to_client", "to_gateway"]
+__all__ = ["CHUNKED", "ONE_SHOT", "Kind", "is_incremental", "kind_of", "to_client", "to_gateway"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of exchange: the media types of its request and of its response."""
 
-    request: str
-    response: str
+    request: bytes
+    response: bytes
     incremental: bool
 
 
 # Written out here, since the relay must not import `tacita.ohttp`.
-ONE_SHOT = Kind("message/ohttp-req", "message/ohttp-res", incremental=False)
-CHUNKED = Kind("message/ohttp-chunked-req", "message/ohttp-chunked-res", incremental=True)
+ONE_SHOT = Kind(b"message/ohttp-req", b"message/ohttp-res", incremental=False)
+CHUNKED = Kind(b"message/ohttp-chunked-req", b"message/ohttp-chunked-res", incremental=True)
 
 _KINDS = {kind.request: kind for kind in (ONE_SHOT, CHUNKED)}
 
-_DESCRIBES_CONTENT = {
-    b"content-type": "Content-Type",
-    b"content-length": "Content-Length",
-    # The content is passed on as it is, so what it is coded with is passed on too.
-    b"content-encoding": "Content-Encoding",
-    b"incremental": "Incremental",
-}
+_NOT_STORED: Field = (b"Cache-Control", b"no-store")
+
+_INCREMENTAL: Field = (b"Incremental", b"?1")
 
 
-def kind_of(request: web.Request) -> Kind:
+def kind_of(request: Request) -> Kind:
     """Return what kind of exchange `request` begins.
 
     Raises:
-        MediaTypeUnknown, ContentCoded, HttpTooOld, NoContent
+        MediaTypeUnknown, ContentCoded, HttpTooOld, NoContent, TooEarly
     """
     if request.version < (1, 1):
         raise HttpTooOld("The relay needs HTTP/1.1 or newer.")
-    types = request.headers.getall("Content-Type", [])
-    kind = _KINDS.get(types[0].partition(";")[0].strip().lower()) if len(types) == 1 else None
+    if request.values(b"early-data"):
+        # Whatever its value: anything but 1 counts as 1 (RFC 8470, section 5.1).
+        raise TooEarly("The request came as early data of TLS; send it again after the handshake.")
+    types = request.values(b"content-type")
+    kind = _KINDS.get(_without_parameters(types[0])) if len(types) == 1 else None
     if kind is None:
-        raise MediaTypeUnknown(f"Send {ONE_SHOT.request} or {CHUNKED.request}.")
-    if "Content-Encoding" in request.headers:
+        raise MediaTypeUnknown("Send message/ohttp-req or message/ohttp-chunked-req.")
+    if request.values(b"content-encoding"):
         raise ContentCoded("Send the encapsulated request without a content coding.")
-    if not request.body_exists:
+    if request.length == 0:
         raise NoContent("Send the encapsulated request as the content.")
     return kind
 
 
-def to_gateway(request: web.Request, kind: Kind) -> list[tuple[str, str]]:
-    """Return the header fields with which `request` goes on."""
-    fields = [("Content-Type", kind.request)]
-    if request.content_length is not None:
-        fields.append(("Content-Length", str(request.content_length)))
-    # A chunked message is meant to be delivered as it comes (chunked-08, section 3).
-    if kind.incremental or _is_true(request.headers.get("Incremental", "")):
-        fields.append(("Incremental", "?1"))
+def to_gateway(request: Request, kind: Kind, credentials: Fields = ()) -> Fields:
+    """Return the header fields with which `request` goes on; `credentials` are the relay's own."""
+    fields: Fields = ((b"Content-Type", kind.request), *credentials)
+    if is_incremental(request, kind):
+        fields += (_INCREMENTAL,)
+    # The last one, where it stands too if it is only known later.
+    if request.length is not None:
+        fields += ((b"Content-Length", b"%d" % request.length),)
     return fields
 
 
-def to_client(answer: UpstreamResponse, kind: Kind) -> dict[str, str]:
-    """Return the header fields with which `answer` goes back.
+def is_incremental(request: Request, kind: Kind) -> bool:
+    """Whether `request` is to be passed on as it comes (RFC 10036, section 3)."""
+    # A chunked message is meant to be delivered so (chunked-08, section 3).
+    return kind.incremental or any(_is_true(value) for value in request.values(b"incremental")[:1])
+
+
+def to_client(answer: UpstreamResponse, kind: Kind) -> tuple[Fields, int | None]:
+    """Return the header fields with which `answer` goes back, and its length where it says it.
 
     Raises:
         AnswerNotEncapsulated: the gateway neither refused the request nor answered it with the
             media type that belongs to it (RFC 9458, section 5; chunked-08, section 3).
     """
-    if answer.status < 400 and (answer.status != 200 or answer.media_type != kind.response):
-        raise AnswerNotEncapsulated("The gateway answered with something else than an encapsulated response.")
-    fields = {"Cache-Control": "no-store"}
+    media_type = coding = b""
+    incremental = False
+    length = None
     for name, value in answer.fields:
-        allowed = _DESCRIBES_CONTENT.get(name.lower())
-        if allowed is not None and value.isascii():
-            fields.setdefault(allowed, value.decode("ascii"))
-    if answer.status == 200:
-        fields["Content-Type"] = kind.response
-    if fields.pop("Incremental", "") == "?1":
-        fields["Incremental"] = "?1"
-    return fields
+        if name == b"content-type":
+            media_type = media_type or value
+        elif name == b"content-length":
+            length = int(value)
+        elif name == b"content-encoding":
+            # The content is passed on as it is, so what it is coded with is passed on too.
+            coding = coding or value
+        elif name == b"incremental":
+            incremental = value == b"?1"
+    if answer.status < 400:
+        if answer.status != 200 or _without_parameters(media_type) != kind.response:
+            raise AnswerNotEncapsulated(
+                "The gateway answered with something else than an encapsulated response."
+            )
+        media_type = kind.response
+    fields: Fields = (_NOT_STORED,)
+    if media_type and media_type.isascii():
+        fields += ((b"Content-Type", media_type),)
+    if coding and coding.isascii():
+        fields += ((b"Content-Encoding", coding),)
+    if incremental:
+        fields += (_INCREMENTAL,)
+    return fields, length
 
 
-def _is_true(value: str) -> bool:
+def _without_parameters(media_type: bytes) -> bytes:
+    if media_type in _KINDS:
+        return media_type
+    return media_type.partition(b";")[0].strip().lower()
+
+
+def _is_true(value: bytes) -> bool:
     """Whether a boolean item of RFC 9651 is true; parameters are ignored."""
-    return value.partition(";")[0].strip() == "?1"
+    return value.partition(b";")[0].strip() == b"?1"

@@ -30,6 +30,17 @@ def test_defaults(tmp_path: Path) -> None:
     assert gateway.limits.request_bytes == 1_048_576
     assert gateway.mirror.document_bytes == 65_536
     assert not gateway.mirror_only
+    assert gateway.incremental == "pass"
+    assert gateway.bearer is None
+    assert gateway.tls.authority is None
+    assert not gateway.allowed_purposes
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    text = BASE + 'bearer = "secret"\n[gateways.tls]\nauthority = "ca.pem"\n'
+    (gateway,) = read(tmp_path, text).gateways
+    assert gateway.bearer == tmp_path / "secret"
+    assert gateway.tls.authority == tmp_path / "ca.pem"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +59,17 @@ def test_defaults(tmp_path: Path) -> None:
             BASE.replace("gateway.example/challenge", "me@gateway.example/"),
             "user information",
         ),
+        (BASE + '[gateways.tls]\ncertificate = "c.pem"\n', "go together"),
+        (BASE.replace("https://gateway.example/.w", "http://gateway.example/.w") + 'bearer = "b"\n', "https"),
+        (
+            BASE.replace("https://gateway.example/.w", "http://gateway.example/.w")
+            + '[gateways.tls]\nauthority = "a.pem"\n',
+            "https",
+        ),
+        (BASE + 'incremental = "maybe"\n', "maybe"),
+        (BASE + 'allowed_purposes = [""]\n', "255"),
+        (BASE + f'allowed_purposes = ["{256 * "x"}"]\n', "255"),
+        (BASE + '[policy]\noperater = "x"\n', "operater"),
     ],
 )
 def test_refusals_name_what_is_wrong(tmp_path: Path, text: str, named: str) -> None:

@@ -5,7 +5,9 @@ import json
 
 import pytest
 from support.raw_http import connection, fields, read_body, read_head
-from support.relays import Gateway, relay_running, request
+from support.relays import ANSWER, Gateway, relay_running, request
+
+from relay.config import Limits
 
 CHATTER = (
     "User-Agent: me/1.0\r\nCookie: id=7\r\nAuthorization: Bearer mine\r\nForwarded: for=192.0.2.1\r\n"
@@ -153,7 +155,7 @@ async def test_one_connection_to_the_gateway_carries_many_clients(gateway: Gatew
         await serve(reader, writer)
 
     gateway.handle = handle  # type: ignore[method-assign]
-    async with relay_running(gateway.config()) as relay:
+    async with relay_running(gateway.config(Limits(spare_connections=0))) as relay:
         for _ in range(5):
             await relay.ask(request())
     assert len(gateway.heads) == 5
@@ -166,3 +168,86 @@ async def test_a_kept_connection_of_a_client_carries_further_requests(gateway: G
             writer.write(request())
             head = await read_head(reader)
             assert await read_body(reader, head) == b"answer"
+
+
+# What a front, or the gateway's policy, has to say
+
+
+@pytest.mark.parametrize("value", ["1", "0", "", "1, 1", "yes"])
+async def test_early_data_is_425(gateway: Gateway, value: str) -> None:
+    async with relay_running(gateway.config()) as relay:
+        head, body = await relay.ask(request(extra=f"Early-Data: {value}\r\n"))
+        assert relay.counted("too_early") == 1
+    assert head.startswith(b"HTTP/1.1 425 Too Early\r\n")
+    assert json.loads(body)["status"] == 425
+    assert not gateway.heads
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [
+        ("message/ohttp-req", "Incremental: ?1\r\n"),
+        ("message/ohttp-chunked-req", ""),
+        ("message/ohttp-chunked-req", "Incremental: ?1\r\n"),
+    ],
+)
+async def test_a_policy_may_refuse_incremental_requests(gateway: Gateway, kind: str, extra: str) -> None:
+    async with relay_running(gateway.config(incremental="refuse")) as relay:
+        head, _ = await relay.ask(request(kind=kind, extra=extra))
+        assert relay.counted("incremental_refused") == 1
+        assert not gateway.heads
+        # Others pass, and are not marked.
+        assert (await relay.ask(request(extra="Incremental: ?0\r\n")))[1] == b"answer"
+    assert head.startswith(b"HTTP/1.1 501 Not Implemented\r\n")
+    assert fields(head)["proxy-status"] == "tacita-relay; error=incremental_refused"
+    assert "incremental" not in fields(gateway.heads[0])
+
+
+# How a client cuts what it sends
+
+
+def cut(data: bytes, *places: int) -> list[bytes]:
+    return [data[start:end] for start, end in zip((0, *places), (*places, len(data)), strict=True)]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        cut(request(b"sealed")),
+        cut(request(b"sealed"), 10, -6, -4, -1),
+        cut(request(b"sealed").replace(b"Content-Length: 6", b"Transfer-Encoding: chunked"), -6),
+    ],
+)
+async def test_a_short_one_shot_message_goes_on_in_one_way(gateway: Gateway, pieces: list[bytes]) -> None:
+    got: list[bytes] = []
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.read(100))
+        writer.write(ANSWER)
+
+    if b"chunked" in pieces[0]:
+        pieces[1:] = [b"2\r\nse\r\n", b"1\r\na\r\n3\r\nled\r\n0\r\n", b"\r\n"]
+    gateway.answer = answer
+    async with relay_running(gateway.config()) as relay, connection(relay.port) as (reader, writer):
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        head = await read_head(reader)
+        assert await read_body(reader, head) == b"answer"
+    assert got == [b"sealed"], "together, and with nothing around it"
+    assert gateway.heads == [
+        b"POST /message HTTP/1.1\r\n" + host(gateway) + b"Content-Type: message/ohttp-req\r\n"
+        b"Content-Length: 6\r\n\r\n"
+    ]
+
+
+async def test_a_one_shot_message_in_no_chunk_is_400(gateway: Gateway) -> None:
+    data = request(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"0\r\n\r\n"
+    async with relay_running(gateway.config()) as relay:
+        head, _ = await relay.ask(data)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        # A long one passes as it comes.
+        long = request(bytes(200_000)).replace(b"Content-Length: 200000", b"Transfer-Encoding: chunked")
+        long = long[:-200_000] + b"30d40\r\n" + bytes(200_000) + b"\r\n0\r\n\r\n"
+        assert (await relay.ask(long))[1] == b"answer"
+    assert gateway.bodies == [bytes(200_000)]

@@ -134,10 +134,11 @@ async def test_a_new_document_takes_the_place_of_the_old(gateway: Gateway) -> No
     async with relay_running(gateway.config(mirror=limits)) as relay:
         _, body = await relay.ask(get())
         assert body == KEYS
-        gateway.documents["/message"] = http(b"new")
-        while body != b"new":
+        new = b"\x00\x03new"
+        gateway.documents["/message"] = http(new)
+        while body != new:
             head, body = await relay.ask(get())
-        assert fields(head)["etag"] == f'"sha256-{hashlib.sha256(b"new").hexdigest()}"'
+        assert fields(head)["etag"] == f'"sha256-{hashlib.sha256(new).hexdigest()}"'
 
 
 # One mirror under a clock of our own

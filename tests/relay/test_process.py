@@ -181,7 +181,9 @@ async def test_sigterm_lets_a_request_that_is_still_coming_in_arrive(
     async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         arrived.set()
         gateway.bodies.append(await read_body(reader, head))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-res\r\nContent-Length: 6\r\n\r\nanswer")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-chunked-res\r\nContent-Length: 6\r\n\r\nanswer"
+        )
 
     gateway.answer = answer
     port, admin = free_ports(2)
@@ -189,7 +191,7 @@ async def test_sigterm_lets_a_request_that_is_still_coming_in_arrive(
         role("relay", config(gateway, port, admin), tmp_path, admin_port=admin) as relay,
         connection(port) as (reader, writer),
     ):
-        writer.write(request(b"sealed")[:-3])
+        writer.write(request(b"sealed", "message/ohttp-chunked-req")[:-3])
         await arrived.wait()
         relay.process.send_signal(signal.SIGTERM)
         await refuses(port)
