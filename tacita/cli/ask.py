@@ -19,6 +19,11 @@ from tacita.client.wallet import Wallet
 
 __all__ = ["run"]
 
+_FETCHING = (
+    "The wallet is empty, so tokens are fetched now: the issuer sees that this account is about to ask. "
+    "Fetch ahead with tacita tokens --keep."
+)
+
 _STEERING = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 """Control characters: an answer must not move the cursor or retitle the window."""
 
@@ -37,6 +42,7 @@ async def run(options: argparse.Namespace) -> int:
             trust = await Trust.fetch(endpoints)
         challenge, keys = trust.challenge.digest(), trust.token_key_ids()
         if not wallet.count(challenge, keys):
+            print(_FETCHING, file=sys.stderr, flush=True)
             with progress.status(f"fetching {BATCH} tokens"):
                 wallet.add(await fetch_batch(endpoints.issuer, trust, credential, recorder=recorder))
         async with (

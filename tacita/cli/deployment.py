@@ -202,13 +202,15 @@ class _Plan:
             "gateway": {
                 "authority": origin.partition("://")[2],
                 **self.gateway.listen,
-                "keys": {"state": "gateway/chain.key"},
-                "issuer": {
-                    "name": self.issuer.url.partition("://")[2],
-                    "directory": self.mirror.mirror["issuer_directory"],
-                },
+                "keys": {"state": "gateway/chain.key", "kems": ["xwing", "x25519"]},
+                "issuers": [
+                    {
+                        "name": self.issuer.url.partition("://")[2],
+                        "directory": self.mirror.mirror["issuer_directory"],
+                    }
+                ],
                 "store": {"sqlite": "gateway/spent.sqlite"},
-                "targets": [{"origin": origin}],
+                "targets": [{"origin": origin, "private": True}],
             },
         }
         if self.target is None:
@@ -217,20 +219,24 @@ class _Plan:
 
 
 def to_toml(table: Mapping[str, Any]) -> str:
-    """Return `table` as TOML: strings, numbers, booleans, tables and lists of tables."""
+    """Return `table` as TOML: strings, numbers, booleans, lists of these, tables and lists of tables."""
     return "\n".join(_lines("", table)) + "\n"
 
 
 def _lines(path: str, table: Mapping[str, Any]) -> Iterator[str]:
     for key, value in table.items():
-        if not isinstance(value, dict | list):
-            # JSON's strings, numbers and booleans are TOML's.
+        if not isinstance(value, dict | list) or _is_array(value):
+            # JSON's strings, numbers, booleans and arrays of these are TOML's.
             yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
     for key, value in table.items():
         if isinstance(value, dict):
             yield from ("", f"[{path}{key}]")
             yield from _lines(f"{path}{key}.", value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and not _is_array(value):
             for entry in value:
                 yield from ("", f"[[{path}{key}]]")
                 yield from _lines(f"{path}{key}.", entry)
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, list) and not any(isinstance(entry, dict) for entry in value)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 
-from tacita.cli import keys
+from tacita.cli import doctor_options, keys
 from tacita.errors import TacitaError
 
 __all__ = ["main", "parser"]
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(name: str) -> Callable[[argparse.Namespace], Coroutine[None, None, int]]:
     if name == "keys":  # wants no more than the role does
         return keys.run
-    from tacita.cli import ask, up  # noqa: PLC0415 (says in one sentence what is missing)
+    from tacita.cli import ask, doctor, tokens, up  # noqa: PLC0415 (says in one sentence what is missing)
 
-    return {"ask": ask.run, "up": up.run}[name]
+    return {"ask": ask.run, "doctor": doctor.run, "tokens": tokens.run, "up": up.run}[name]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,6 +93,23 @@ def parser() -> argparse.ArgumentParser:
     )
     ask.add_argument("--explain", action="store_true", help="show afterwards what each party saw")
     ask.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    tokens = commands.add_parser(
+        "tokens",
+        help="say how many tokens are left, or fetch some ahead",
+        description="Print how many tokens are in the wallet. Fetched ahead, at moments that have nothing to "
+        "do with asking, they do not let issuer and relay match who fetched with who asked.",
+        allow_abbrev=False,
+    )
+    _add_state(tokens)
+    ahead = tokens.add_mutually_exclusive_group()
+    ahead.add_argument("--fetch", action="store_true", help="fetch a batch now")
+    ahead.add_argument(
+        "--keep",
+        action="store_true",
+        help="stay until Ctrl-C, and fetch a batch at random moments, about eight a day, whenever fewer "
+        "than 100 are left",
+    )
+    doctor_options.add_command(commands)
     keys.add_command(commands)
     return root
 

@@ -10,6 +10,6 @@
                 print(piece, end="")
 
 `trust` decides which keys are everybody's keys, `issuance` turns a credential into
-tokens, `wallet` keeps them, `session` sends one request for one token, `chat` speaks
-the OpenAI protocol through a session.
+tokens, `wallet` keeps them, `session` sends one request for one token, `payment` has it pay
+with other types of token, `chat` speaks the OpenAI protocol through a session.
 """

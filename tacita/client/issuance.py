@@ -1,7 +1,10 @@
-"""From a credential to tokens: one generic batch to the issuer, every token verified before it is kept.
+"""From an account's credential to tokens: one request to the issuer, everything verified before it is kept.
 
 The issuer learns the account, its address, and how many tokens; blinding keeps it from
 ever knowing one of them again. Fetch at moments that have nothing to do with asking.
+
+`fetch_batch` is what everybody uses: tokens of type 0x0002. `fetch_expiring` has tokens with an
+expiry (0xDA7A), `fetch_credential` an anonymous credential (0xE5AC, experimental).
 """
 
 import re
@@ -10,28 +13,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tacita.client.endpoints import IssuerEndpoints
-from tacita.client.errors import CredentialRefused, IssuanceRefused, QuotaUsedUp, speaking_of
-from tacita.client.record import Party, Recorder
+from tacita.client.errors import IssuanceRefused, QuotaUsedUp
+from tacita.client.record import Recorder
+from tacita.client.token_requests import ask, under_the_issuing_key
 from tacita.client.trust import Trust
+from tacita.client.wallet import ExpiringToken
 from tacita.errors import ConfigError
-from tacita.net import tls
-from tacita.net.upstream import Upstream, UpstreamLost, UpstreamResponse, UpstreamTimeout
-from tacita.net.urls import split
-from tacita.privacypass import batch
+from tacita.privacypass import batch, issuing
 from tacita.privacypass.batch import GenericBatchTokenRequest, GenericBatchTokenResponse, GenericTokenResponse
+from tacita.privacypass.directory import TokenKey
 from tacita.privacypass.errors import IssuerMisbehaved
+from tacita.privacypass.extensions import ExpirationPolicy
 from tacita.privacypass.token import Token
-from tacita.privacypass.types import blind_rsa
+from tacita.privacypass.types import arc, blind_rsa, partially_blind_rsa
+from tacita.privacypass.types.arc_challenge import CredentialChallenge
 from tacita.service.keyfiles import read_secret
 
-__all__ = ["BATCH", "fetch_batch", "fetch_tokens", "read_credential"]
+__all__ = [
+    "BATCH",
+    "fetch_batch",
+    "fetch_credential",
+    "fetch_expiring",
+    "fetch_tokens",
+    "read_credential",
+]
 
 BATCH = 100
 """Tokens in one exchange by default. One number for all clients, so that it tells nothing of a person."""
 
 _SMALLER = (10, 1)
-_MAX_RESPONSE = 1 << 20
-_TRIES = 2
 _CREDENTIAL = re.compile(rb"[A-Za-z0-9._~+/-]{1,4096}=*")
 """RFC 6750, Section 2.1: b64token."""
 
@@ -74,26 +84,38 @@ async def fetch_tokens(
 ) -> list[Token]:
     """Ask for `count` tokens of the published challenge; return those that the issuer granted, at least one.
 
-    When the answer is lost on its way the same body is sent once more: an issuer answers it again
-    without a second charge.
-
     Raises:
         CredentialRefused, QuotaUsedUp, IssuanceRefused: the issuer does not give any.
         IssuerMisbehaved: a signature is wrong, perhaps to mark this client: none of the batch is kept.
         DecodeError: the answer is not one to this batch: nothing is kept.
         UpstreamError: the issuer cannot be reached.
+        SourcesDisagree, and the rest of `Trust.fetch`: the issuer refused its key, and the mirrors do not
+            say which one is right.
     """
-    key = trust.issuing_key(clock())
-    made = [blind_rsa.request(trust.challenge.encode(), key) for _ in range(count)]
-    body = GenericBatchTokenRequest(tuple(request.encode() for request, _ in made)).encode()
-    with speaking_of("the issuer"):
-        answer = await _ask(issuer, credential, body, recorder)
-    granted = GenericBatchTokenResponse.decode(answer, limit=count).token_responses
-    if len(granted) != count:
+
+    async def attempt(listed: TokenKey) -> list[Token]:
+        key = blind_rsa.load_public_key(listed.public_key)
+        made = [blind_rsa.request(trust.challenge.encode(), key) for _ in range(count)]
+        answer = await ask(
+            issuer,
+            credential,
+            GenericBatchTokenRequest(tuple(request.encode() for request, _ in made)).encode(),
+            request_type=batch.REQUEST_MEDIA_TYPE,
+            response_type=batch.RESPONSE_MEDIA_TYPE,
+            recorder=recorder,
+        )
+        return _verified(answer, [pending for _, pending in made])
+
+    return await under_the_issuing_key(trust, blind_rsa.TOKEN_TYPE, attempt, clock)
+
+
+def _verified(answer: bytes, pending: list[blind_rsa.Pending]) -> list[Token]:
+    granted = GenericBatchTokenResponse.decode(answer, limit=len(pending)).token_responses
+    if len(granted) != len(pending):
         raise IssuanceRefused("The issuer answered for another number of tokens than it was asked for.")
     tokens = [
-        blind_rsa.finalize(pending, _response(one))
-        for one, (_, pending) in zip(granted, made, strict=True)
+        blind_rsa.finalize(mine, _response(one))
+        for one, mine in zip(granted, pending, strict=True)
         if one is not None
     ]
     if not tokens:
@@ -107,59 +129,79 @@ def _response(one: GenericTokenResponse) -> blind_rsa.TokenResponse:
     return blind_rsa.TokenResponse.decode(one.token_response)
 
 
-async def _ask(issuer: IssuerEndpoints, credential: str, body: bytes, recorder: Recorder | None) -> bytes:
-    headers = [
-        ("Accept", batch.RESPONSE_MEDIA_TYPE),
-        ("Content-Type", batch.REQUEST_MEDIA_TYPE),
-        ("Authorization", f"Bearer {credential}"),
-    ]
-    origin, path = split(issuer.token_request)
-    context = tls.client_context() if origin.startswith("https:") else None
-    async with Upstream(origin, tls=context, connections=1) as upstream:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                async with upstream.request("POST", path, headers, body) as response:
-                    _require_granted(response)
-                    answer = await _read(response)
-            except (UpstreamLost, UpstreamTimeout):
-                if not tries_left:
-                    raise
-            else:
-                break
-        if recorder is not None:
-            recorder.sent(Party.ISSUER, upstream.local_address, headers, body)
-            recorder.received(Party.ISSUER, answer)
-        return answer
+async def fetch_expiring(
+    issuer: IssuerEndpoints,
+    trust: Trust,
+    credential: str,
+    policy: ExpirationPolicy,
+    count: int = 1,
+    *,
+    recorder: Recorder | None = None,
+    clock: Callable[[], float] = time.time,
+) -> list[ExpiringToken]:
+    """Ask for `count` tokens of type 0xDA7A, one after the other: no batch has a place for them.
+
+    `policy` is the issuer's; all of its clients ask for the same expiry at a time. What the issuer refuses
+    after the first token is not asked for again: return what there is. Raises as `fetch_tokens`.
+    """
+    challenge = trust.challenge_for(partially_blind_rsa.TOKEN_TYPE)
+
+    async def attempt(listed: TokenKey) -> ExpiringToken:
+        key = partially_blind_rsa.load_public_key(listed.public_key)
+        extensions = policy.choose(clock())
+        request, pending = partially_blind_rsa.request(challenge.encode(), key, extensions)
+        answer = await ask(
+            issuer,
+            credential,
+            request.encode(),
+            request_type=issuing.REQUEST_MEDIA_TYPE,
+            response_type=issuing.RESPONSE_MEDIA_TYPE,
+            recorder=recorder,
+        )
+        response = partially_blind_rsa.TokenResponse.decode(answer)
+        return ExpiringToken(partially_blind_rsa.finalize(pending, response), extensions)
+
+    tokens: list[ExpiringToken] = []
+    while len(tokens) < count:
+        try:
+            tokens.append(await under_the_issuing_key(trust, partially_blind_rsa.TOKEN_TYPE, attempt, clock))
+        except QuotaUsedUp:
+            if not tokens:
+                raise
+            break
+    return tokens
 
 
-async def _read(response: UpstreamResponse) -> bytes:
-    body = bytearray()
-    async for piece in response.pieces():
-        body += piece
-        if len(body) > _MAX_RESPONSE:
-            raise IssuanceRefused("The issuer's answer is longer than any batch of tokens.")
-    return bytes(body)
+async def fetch_credential(
+    issuer: IssuerEndpoints,
+    trust: Trust,
+    credential: str,
+    challenge: CredentialChallenge | None = None,
+    *,
+    recorder: Recorder | None = None,
+    clock: Callable[[], float] = time.time,
+) -> arc.Credential:
+    """Ask for an anonymous credential of type 0xE5AC (experimental) and return it, verified.
 
+    It is for `challenge`, by default the published one with no context. Costs the account as many tokens as
+    the credential can be presented. Give it to `Wallet.add_credential`, and nowhere else.
 
-def _when(response: UpstreamResponse) -> str:
-    """Say what Retry-After says (RFC 9110, Section 10.2.3), as far as it is a number of seconds."""
-    seconds = response.value("Retry-After")
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 7):
-        return "later"
-    minutes = -(-int(seconds) // 60)
-    return f"in {minutes} min" if minutes < 120 else f"in {minutes // 60} h"
+    Raises:
+        IssuerMisbehaved: the answer was not made with the published key: nothing is kept.
+        CredentialRefused, QuotaUsedUp, …: as `fetch_tokens`.
+    """
+    wanted = challenge or trust.credential_challenge()
 
+    async def attempt(listed: TokenKey) -> arc.Credential:
+        request, pending = arc.request(wanted.encode(), arc.load_public_key(listed.public_key))
+        answer = await ask(
+            issuer,
+            credential,
+            request.encode(),
+            request_type=arc.REQUEST_MEDIA_TYPE,
+            response_type=arc.RESPONSE_MEDIA_TYPE,
+            recorder=recorder,
+        )
+        return arc.finalize(pending, arc.TokenResponse.decode(answer))
 
-def _require_granted(response: UpstreamResponse) -> None:
-    if response.status in {200, 206} and response.media_type == batch.RESPONSE_MEDIA_TYPE:
-        return
-    match response.status:
-        case 401 | 403:
-            raise CredentialRefused("The issuer does not know this account; check the credential file.")
-        case 429:
-            raise QuotaUsedUp(f"The account has had its tokens for now; ask again {_when(response)}.")
-        case 422:
-            raise IssuanceRefused("The issuer has turned its keys over, or gives no batch of this size.")
-        case 502 | 503 | 504:
-            raise IssuanceRefused("The issuer is not ready; try again later.")
-    raise IssuanceRefused("The issuer answered with something else than tokens; check the endpoints.")
+    return await under_the_issuing_key(trust, arc.TOKEN_TYPE, attempt, clock)

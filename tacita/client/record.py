@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tacita.net.message import Field
+
 __all__ = ["Party", "Recorder", "View"]
 
 
@@ -35,12 +37,12 @@ class Recorder:
     def __init__(self) -> None:
         self.views = {party: View() for party in Party}
 
-    def sent(self, party: Party, address: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    def sent(self, party: Party, address: str, fields: Iterable[Field], body: bytes) -> None:
         """Note that `party` was handed these header fields and these bytes, by `address` (empty: unseen)."""
         view = self.views[party]
         view.address = address
-        for name, value in headers:
-            view.sent += f"{name}: {value}\r\n".encode()
+        for name, value in fields:
+            view.sent += b"%b: %b\r\n" % (name, value)
         view.sent += body
 
     def received(self, party: Party, body: bytes) -> None:

@@ -4,6 +4,8 @@
         async with session.send(head, content) as answer:
             async for piece in answer.pieces(): ...
 
+A `purse` says what a request is paid with: tokens of the wallet by default (`tacita.client.payment`).
+
 What a retry may do. A token is shown again for the identical request only, each time sealed
 afresh, and in two cases. The gateway says, authenticated, that the target failed before it
 answered: as often as gateways give tokens back. The relay says, and nobody can prove, that
@@ -32,6 +34,7 @@ from tacita.bhttp import (
 from tacita.client import refusals
 from tacita.client.endpoints import Endpoints
 from tacita.client.errors import AnswerRefused, AnswerTruncated, KeyRefused, speaking_of
+from tacita.client.payment import Payment, Purse, tokens
 from tacita.client.record import Party, Recorder
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
@@ -41,9 +44,7 @@ from tacita.net.urls import split
 from tacita.ohttp import media, padding
 from tacita.ohttp.chunked import MAX_CHUNK, RequestSealer, ResponseOpener
 from tacita.ohttp.errors import ResponseTruncated
-from tacita.privacypass import auth
 from tacita.privacypass.spent import MAX_RELEASES
-from tacita.privacypass.token import Token
 
 __all__ = ["Answer", "Session"]
 
@@ -83,7 +84,13 @@ class Session:
     """Sends requests through one relay. Use as an async context manager."""
 
     def __init__(
-        self, endpoints: Endpoints, trust: Trust, wallet: Wallet, *, recorder: Recorder | None = None
+        self,
+        endpoints: Endpoints,
+        trust: Trust,
+        wallet: Wallet,
+        *,
+        purse: Purse = tokens,
+        recorder: Recorder | None = None,
     ) -> None:
         origin, self._path = split(endpoints.relay.messages)
         context = tls.client_context() if origin.startswith("https:") else None
@@ -91,6 +98,7 @@ class Session:
         self._endpoints = endpoints
         self._trust = trust
         self._wallet = wallet
+        self._purse = purse
         self._recorder = recorder
         self.target = endpoints.target.url
 
@@ -108,27 +116,27 @@ class Session:
         Leaving the context early cancels the request as far as the target.
 
         Raises:
-            WalletEmpty, WalletUnavailable: no token is left or can be had; nothing was sent.
+            WalletEmpty, WalletUnavailable, LimitReached: no token is left or can be had; nothing was sent.
             OuterRefusal: relay or gateway refused the message.
             AnswerRefused: the gateway refused the token or the target, or the target failed.
             AnswerTruncated, ResponseRefused: what came is not an answer, or not the gateway's.
             SourcesDisagree: after a refused key, the mirrors do not agree on another one.
             UpstreamError: the relay cannot be reached.
         """
-        token = self._wallet.take(self._trust.challenge.digest(), self._trust.token_key_ids())
+        payment = self._purse(self._wallet, self._trust)
         async with AsyncExitStack() as stack:
-            yield await self._answered(stack, Request(head, content), token)
+            yield await self._answered(stack, Request(head, content), payment)
 
-    async def _answered(self, stack: AsyncExitStack, request: Request, token: Token) -> Answer:
+    async def _answered(self, stack: AsyncExitStack, request: Request, payment: Payment) -> Answer:
         """Return the answer that `request` gets in the end; its exchange stays open on `stack`."""
         releases, refreshed = 0, False
         earlier: AnswerRefused | None = None
         while True:
             trust = self._trust
             try:
-                answer = await stack.enter_async_context(self._exchange(trust, request, token))
+                answer = await stack.enter_async_context(self._exchange(trust, request, payment))
             except KeyRefused:
-                if refreshed or not await self._turned_over(trust, token):
+                if refreshed or not await self._turned_over(trust, payment):
                     raise
                 refreshed = True
                 continue
@@ -144,27 +152,27 @@ class Session:
             await asyncio.sleep(_RETRY_SECONDS * 2**releases)
             releases += 1
 
-    async def _turned_over(self, used: Trust, token: Token) -> bool:
-        """Fetch the documents anew; say whether there is another key, for which `token` is still good."""
+    async def _turned_over(self, used: Trust, payment: Payment) -> bool:
+        """Fetch the documents anew; say whether there is another key, for which the token is still good."""
         self._trust = trust = await Trust.fetch(self._endpoints)
         return (
             trust.key_config.encode() != used.key_config.encode()
-            and trust.challenge.digest() == token.challenge_digest
-            and token.token_key_id in trust.token_key_ids()
+            and trust.challenge == used.challenge
+            and payment.token.token_key_id in trust.key_ids(payment.token.token_type)
         )
 
     @asynccontextmanager
-    async def _exchange(self, trust: Trust, request: Request, token: Token) -> AsyncIterator[Answer]:
-        message = padding.pad(encode_request(_paid(request, token)))
+    async def _exchange(self, trust: Trust, request: Request, payment: Payment) -> AsyncIterator[Answer]:
+        message = padding.pad(encode_request(_paid(request, payment)))
         sealer = RequestSealer(trust.key_config)
         body = b"".join(_sealed(sealer, message))
-        headers = [("Content-Type", media.CHUNKED_REQUEST), ("Incremental", "?1")]
+        fields = [(b"content-type", media.CHUNKED_REQUEST.encode()), (b"incremental", b"?1")]
         async with AsyncExitStack() as stack:
             with speaking_of("the relay"):
-                sending = self._relay.request("POST", self._path, headers, body)
+                sending = self._relay.request("POST", self._path, fields, body)
                 response = await stack.enter_async_context(sending)
             if self._recorder is not None:
-                self._recorder.sent(Party.RELAY, self._relay.local_address, headers, body)
+                self._recorder.sent(Party.RELAY, self._relay.local_address, fields, body)
                 self._recorder.sent(Party.GATEWAY, "", [], message)
                 # What goes on to the node is the request as it was before the token was put on it.
                 self._recorder.sent(Party.NODE, "", [], encode_request(request))
@@ -200,8 +208,8 @@ class Session:
             self._recorder.received(party, data)
 
 
-def _paid(request: Request, token: Token) -> Request:
-    authorization = (b"authorization", auth.format_authorization(token))
+def _paid(request: Request, payment: Payment) -> Request:
+    authorization = (b"authorization", payment.authorization())
     head = replace(request.head, fields=(*request.head.fields, authorization))
     return replace(request, head=head)
 

@@ -7,9 +7,10 @@ the same bytes; the gateway and the issuer are never asked from the client's own
 """
 
 import asyncio
+import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from tacita.client.endpoints import Endpoints, MirrorEndpoints
 from tacita.client.errors import SourcesDisagree, speaking_of
@@ -21,8 +22,10 @@ from tacita.ohttp import KeyConfig, keyconfig, media
 from tacita.privacypass import directory
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.directory import IssuerDirectory
-from tacita.privacypass.types import blind_rsa
+from tacita.privacypass.types import arc_codepoints, blind_rsa
+from tacita.privacypass.types.arc_challenge import CredentialChallenge
 from tacita.wire import base64url
+from tacita.wire.authparams import MAX_CHALLENGES
 
 __all__ = ["ChallengeDocumentMalformed", "ChallengeUnsuitable", "Trust", "read_challenge"]
 
@@ -43,15 +46,47 @@ class ChallengeUnsuitable(DecodeError):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What two mirrors agree on: key configuration, challenge, and issuer directory."""
+    """What two mirrors agree on: key configuration, challenge, and issuer directory.
+
+    `endpoints` is where it came from; without it there is no asking again.
+    """
 
     key_config: KeyConfig
     challenge: TokenChallenge
     issuer: IssuerDirectory
+    endpoints: Endpoints | None = field(default=None, repr=False, compare=False)
 
     def issuing_key(self, now: float) -> blind_rsa.PublicKey:
         """Return the key to get tokens under at UNIX time `now`. Raises `NoUsableKey` or `KeyMalformed`."""
         return blind_rsa.load_public_key(self.issuer.current_key(blind_rsa.TOKEN_TYPE, now).public_key)
+
+    def challenge_for(self, token_type: int) -> TokenChallenge:
+        """Return the published challenge with another token type: the same for everybody, as it is itself."""
+        return replace(self.challenge, token_type=token_type)
+
+    def credential_challenge(self) -> CredentialChallenge:
+        """Return the published challenge as it is for type 0xE5AC, with no context of either kind."""
+        return CredentialChallenge(self.challenge_for(arc_codepoints.TOKEN_TYPE))
+
+    def key_ids(self, token_type: int) -> frozenset[bytes]:
+        """Return the ids of all published keys of `token_type`, by which tokens name them.
+
+        Of every type here the id is the SHA-256 of the published bytes (RFC 9578, Sections 5.5 and 6.5).
+        """
+        return frozenset(
+            hashlib.sha256(key.public_key).digest()
+            for key in self.issuer.token_keys
+            if key.token_type == token_type
+        )
+
+    async def again(self) -> Self:
+        """Fetch everything anew from where this came from.
+
+        Raises as `fetch`, and `ValueError` where that is not known.
+        """
+        if self.endpoints is None:
+            raise ValueError("this trust was not fetched")
+        return await type(self).fetch(self.endpoints)
 
     def token_key_ids(self) -> frozenset[bytes]:
         """Return the ids of all published keys: tokens under any other would single their holder out.
@@ -66,7 +101,7 @@ class Trust:
         )
 
     @classmethod
-    async def fetch(cls, endpoints: Endpoints, *, tries: int = 3) -> "Trust":
+    async def fetch(cls, endpoints: Endpoints, *, tries: int = 3) -> Self:
         """Fetch everything from both mirrors and compare.
 
         Mirrors refresh at their own times, so that two honest ones can differ for a moment around a
@@ -91,10 +126,14 @@ class Trust:
                 "The relay and the second mirror show different keys; use neither, and tell both operators."
             )
         keys, challenge, issuer = first
+        listed = IssuerDirectory.from_json(issuer.body)
+        # An issuer's name is the host that its directory has for requests.
+        issuer_name = listed.issuer_request_uri.partition("://")[2].partition("/")[0]
         trust = cls(
             keyconfig.select(keyconfig.decode_list(keys.body)),
-            read_challenge(challenge.body),
-            IssuerDirectory.from_json(issuer.body),
+            read_challenge(challenge.body, issuer_name),
+            listed,
+            endpoints,
         )
         trust.challenge.require_origin(split(endpoints.target.url)[0].partition("://")[2])
         return trust
@@ -109,22 +148,40 @@ async def _fetch(mirror: MirrorEndpoints, who: str) -> tuple[Document, Document,
         )
 
 
-def read_challenge(body: bytes) -> TokenChallenge:
-    """Return the challenge inside the gateway's challenge document.
+def read_challenge(body: bytes, issuer_name: str = "") -> TokenChallenge:
+    """Return the challenge inside the gateway's challenge document that asks for our kind of token.
+
+    Where there are several it is the one that names `issuer_name`, whose tokens we get.
 
     Raises:
         ChallengeDocumentMalformed: it is not such a document.
-        ChallengeUnsuitable: it wants another token type, or is bound to a context.
-        DecodeError: the challenge inside is not one.
+        ChallengeUnsuitable: all want another token type, or are bound to a context; or several are
+            of other issuers.
+        DecodeError: a challenge inside is not one.
     """
+    suitable = [
+        challenge
+        for encoded in _encoded_challenges(body)
+        if int.from_bytes(encoded[:2], "big") == blind_rsa.TOKEN_TYPE
+        and not (challenge := TokenChallenge.decode(encoded)).redemption_context
+    ]
+    if not suitable:
+        raise ChallengeUnsuitable("The gateway's challenge is not for tokens of type 2 without a context.")
+    if len(suitable) == 1:
+        return suitable[0]
+    for challenge in suitable:
+        if challenge.issuer_name == issuer_name:
+            return challenge
+    raise ChallengeUnsuitable("The gateway takes tokens of several issuers, but not of ours.")
+
+
+def _encoded_challenges(body: bytes) -> list[bytes]:
     try:
         document: Any = json.loads(body)
-        encoded = document["challenge"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        listed = document.get("challenges", [document])
+        texts = [entry["challenge"] for entry in listed]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ChallengeDocumentMalformed("The gateway's challenge document cannot be read.") from None
-    if not isinstance(encoded, str):
-        raise ChallengeDocumentMalformed("The gateway's challenge document holds no challenge.")
-    challenge = TokenChallenge.decode(base64url.decode(encoded))
-    if challenge.token_type != blind_rsa.TOKEN_TYPE or challenge.redemption_context:
-        raise ChallengeUnsuitable("The gateway's challenge is not for tokens of type 2 without a context.")
-    return challenge
+    if not 0 < len(texts) <= MAX_CHALLENGES or not all(isinstance(text, str) for text in texts):
+        raise ChallengeDocumentMalformed("The gateway's challenge document holds no challenges.")
+    return [base64url.decode(text) for text in texts]

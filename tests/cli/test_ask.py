@@ -41,6 +41,29 @@ def started(deployment: Up, question: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def tokens(state: Path, *more: str) -> str:
+    done = subprocess.run(
+        [*_TACITA, "tokens", "--state", str(state), *more], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_an_empty_wallet_is_said_to_be_filled_at_a_telling_moment(deployment: Up) -> None:
+    (deployment.state / "wallet.sqlite").unlink(missing_ok=True)
+    done = ask(deployment.state, "one")
+    assert (done.returncode, done.stdout) == (0, "You said: one\n")
+    assert done.stderr.startswith("The wallet is empty, so tokens are fetched now: ")
+    assert tokens(deployment.state) == "99\n"
+
+
+def test_tokens_that_were_fetched_ahead(deployment: Up) -> None:
+    before = int(tokens(deployment.state))
+    assert tokens(deployment.state, "--fetch") == f"{before + 100}\n"
+    assert ask(deployment.state, "one").stderr == ""
+    assert tokens(deployment.state) == f"{before + 99}\n"
+
+
 def test_an_answer_and_nothing_else(deployment: Up) -> None:
     done = ask(deployment.state, "Grüße, ☀ world")
     assert (done.returncode, done.stdout, done.stderr) == (0, "You said: Grüße, ☀ world\n", "")
@@ -200,10 +223,10 @@ async def test_the_table_is_true_of_what_relay_and_target_really_got(tmp_path: P
     assert credential not in body + repr(fields).encode()
     # The relay: the very bytes that it was handed, none of the secrets among them.
     (message,), (answer,), (heads,) = middle.sent, middle.received, middle.heads
-    given = [(name, value) for name, value in heads if name in {"Content-Type", "Incremental"}]
+    given = [(name, value) for name, value in heads if name.title() in {"Content-Type", "Incremental"}]
     assert told["relay"]["bytes_sent"] == len(message) + sum(len(f"{a}: {b}\r\n") for a, b in given)
     assert told["relay"]["bytes_received"] == len(answer)
-    assert {name for name, _ in heads} <= {"Host", "Content-Type", "Incremental", "Content-Length"}
+    assert {name.title() for name, _ in heads} <= {"Host", "Content-Type", "Incremental", "Content-Length"}
     for secret in (question.encode(), credential, b"PrivateToken", b"You", b" said:"):
         assert secret not in message + answer + repr(heads).encode()
     assert told["relay"]["address"]

@@ -70,7 +70,7 @@ def full() -> Recorder:
     recorder = Recorder()
     big = bytes(1_048_576)
     address = "123.123.123.123:45678"
-    recorder.sent(Party.ISSUER, address, [("Authorization", f"Bearer {CREDENTIAL}")], big)
+    recorder.sent(Party.ISSUER, address, [(b"authorization", f"Bearer {CREDENTIAL}".encode())], big)
     recorder.sent(Party.RELAY, address, [], big)
     recorder.sent(Party.GATEWAY, "", [], TOKEN + asked("Hi") + big)
     recorder.sent(Party.NODE, "", [], asked("Hi") + big)

@@ -41,6 +41,7 @@ def test_help_is_on_standard_output_and_fits(arguments: list[str]) -> None:
         ["ask", "x", "--max-tokens", "-5"],
         ["up", "--tar", "http://x"],
         ["up", "extra"],
+        ["tokens", "--fetch", "--keep"],
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:

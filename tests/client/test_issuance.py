@@ -12,6 +12,7 @@ from support.worlds import World, served
 from tacita.client.errors import CredentialRefused, IssuanceRefused, QuotaUsedUp
 from tacita.client.issuance import BATCH, fetch_batch, fetch_tokens, read_credential
 from tacita.client.record import Party, Recorder
+from tacita.client.token_requests import KeyTurnedOver
 from tacita.crypto.rsa_keys import RsaPrivateKey
 from tacita.crypto.signer import best_signer
 from tacita.errors import ConfigError, TacitaError
@@ -115,7 +116,8 @@ async def test_one_too_many_is_refused(world: World) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, CredentialRefused), (403, CredentialRefused), (429, QuotaUsedUp)]
-    + [(status, IssuanceRefused) for status in (204, 302, 400, 404, 422, 500, 503)],
+    + [(status, KeyTurnedOver) for status in (400, 422)]
+    + [(status, IssuanceRefused) for status in (204, 302, 404, 415, 500, 503)],
 )
 async def test_refusals(world: World, status: int, kind: type[TacitaError]) -> None:
     assert type(await assert_nothing_is_kept(world, answering(lambda _: b"", status))) is kind

@@ -150,7 +150,7 @@ async def test_after_504_the_target_may_still_be_at_work(world: World) -> None:
     assert len(middle.sent) == 1
 
 
-async def test_a_token_that_somebody_used_up_meanwhile_leaves_the_first_answer(world: World) -> None:
+async def test_a_token_that_came_back_is_of_no_use_in_the_recorded_message(world: World) -> None:
     world.target.answer = targets.failing(1)
     middle = Middle(world.endpoints.relay.messages)
 
@@ -166,10 +166,9 @@ async def test_a_token_that_somebody_used_up_meanwhile_leaves_the_first_answer(w
         return response
 
     async with served(replaying) as origin, world.session(endpoints=world.with_relay(origin)) as session:
-        with pytest.raises(AnswerRefused) as raised:
-            await ask(session, world)
-    assert raised.value.inner_status == 500
+        assert await ask(session, world) == b"an answer"
     assert len(middle.sent) == 2
+    # The one that failed, and the one that was sealed anew: what was replayed in between got nowhere.
     assert len(world.target.received) == 2
 
 

@@ -23,6 +23,7 @@ from tacita.ohttp import KeyConfig, keyconfig
 from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.directory import IssuerDirectory, TokenKey
 from tacita.privacypass.errors import NoUsableKey, OriginNotListed
+from tacita.privacypass.types.arc_challenge import CredentialChallenge
 from tacita.wire import base64url
 
 KINDS = {
@@ -150,7 +151,80 @@ def test_round_trip_of_a_challenge_document() -> None:
     assert read_challenge(document_of(challenge)) == challenge
 
 
-@given(st.binary() | st.text().map(lambda text: json.dumps({"challenge": text}).encode()))
+OURS = TokenChallenge(2, "issuer.example", b"", ("gateway.example",))
+OTHERS = TokenChallenge(2, "other.example", b"", ("gateway.example",))
+UNKNOWN = TokenChallenge(0xDA7A, "issuer.example", b"", ("gateway.example",))
+OF_CREDENTIALS = CredentialChallenge(TokenChallenge(0xE5AC, "issuer.example", b"", ("gateway.example",)))
+
+
+def list_of(*challenges: TokenChallenge | CredentialChallenge) -> bytes:
+    listed = [{"challenge": base64url.encode(one.encode()), "rate-limit": 3} for one in challenges]
+    return json.dumps({"challenge": base64url.encode(OTHERS.encode()), "challenges": listed}).encode()
+
+
+@pytest.mark.parametrize(
+    ("listed", "chosen"),
+    [
+        ([OURS], OURS),
+        ([OTHERS, OURS], OURS),
+        ([UNKNOWN, OF_CREDENTIALS, OTHERS, OURS], OURS),
+        ([UNKNOWN, OTHERS], OTHERS),
+    ],
+)
+def test_of_several_challenges_it_is_that_of_our_issuer(
+    listed: list[TokenChallenge], chosen: TokenChallenge
+) -> None:
+    assert read_challenge(list_of(*listed), "issuer.example") == chosen
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [[UNKNOWN, OF_CREDENTIALS], [OTHERS, TokenChallenge(2, "third.example")]],
+    ids=["type", "issuer"],
+)
+def test_of_several_challenges_none_is_ours(listed: list[TokenChallenge]) -> None:
+    with pytest.raises(ChallengeUnsuitable):
+        read_challenge(list_of(*listed), "issuer.example")
+
+
+@pytest.mark.parametrize("listed", [[], [5], ["x"], [{}], {}, 5, None, [{"challenge": 5}]])
+def test_no_list_of_challenges(listed: object) -> None:
+    with pytest.raises(ChallengeDocumentMalformed):
+        read_challenge(json.dumps({"challenge": "AAI=", "challenges": listed}).encode())
+
+
+def test_a_list_of_challenges_is_bounded() -> None:
+    assert read_challenge(list_of(*[OURS] * 16), "issuer.example") == OURS
+    with pytest.raises(ChallengeDocumentMalformed):
+        read_challenge(list_of(*[OURS] * 17), "issuer.example")
+
+
+async def test_the_challenge_of_the_directorys_issuer_is_taken(world: World) -> None:
+    trust = await world.trust()
+    body = json.dumps(
+        {
+            "challenge": base64url.encode(OTHERS.encode()),
+            "challenges": [
+                {"challenge": base64url.encode(one.encode())} for one in (OTHERS, trust.challenge)
+            ],
+        }
+    ).encode()
+    async with (
+        served(saying(body, "application/json")) as one,
+        served(saying(body, "application/json")) as two,
+    ):
+        endpoints = world.with_documents("relay", challenge=f"{one}/x")
+        mirror = msgspec.structs.replace(world.endpoints.mirror, challenge=f"{two}/x")
+        assert await Trust.fetch(msgspec.structs.replace(endpoints, mirror=mirror)) == trust
+
+
+@given(
+    st.binary()
+    | st.text().map(lambda text: json.dumps({"challenge": text}).encode())
+    | st.lists(st.text() | st.fixed_dictionaries({"challenge": st.text() | st.integers()})).map(
+        lambda listed: json.dumps({"challenges": listed}).encode()
+    )
+)
 def test_any_bytes_are_a_challenge_or_an_error_of_the_tree(body: bytes) -> None:
     with suppress(TacitaError):
         read_challenge(body)

@@ -91,10 +91,29 @@ def test_one_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
 def test_another_version_is_refused(tmp_path: Path) -> None:
     Wallet.open(tmp_path / "w").close()
     database = sqlite3.connect(tmp_path / "w")
-    database.execute("PRAGMA user_version = 2")
+    for version in (3, -1):
+        database.execute(f"PRAGMA user_version = {version}")
+        with pytest.raises(ConfigError, match="version 2"):
+            Wallet.open(tmp_path / "w")
     database.close()
-    with pytest.raises(ConfigError, match="version 1"):
-        Wallet.open(tmp_path / "w")
+
+
+def test_a_wallet_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    kept = tokens(3)
+    database = sqlite3.connect(tmp_path / "w", isolation_level=None)
+    database.execute(
+        "CREATE TABLE tokens (token BLOB PRIMARY KEY, challenge BLOB NOT NULL) STRICT, WITHOUT ROWID"
+    )
+    for token in kept:
+        database.execute("INSERT INTO tokens VALUES (?, ?)", (token.encode(), token.challenge_digest))
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    (tmp_path / "w").chmod(0o600)
+    for _ in range(2):
+        with Wallet.open(tmp_path / "w") as wallet:
+            assert wallet.count(CHALLENGE, {KEY}) == 3
+            with pytest.raises(WalletEmpty):
+                wallet.take_expiring(CHALLENGE, {KEY}, 0)
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
