@@ -1,0 +1,1 @@
+"""A deployment of the harness's own, and faults in it."""

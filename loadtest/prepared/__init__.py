@@ -1,0 +1,1 @@
+"""Requests that are made before the load begins, kept in files, each used once."""

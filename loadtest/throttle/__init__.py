@@ -1,0 +1,1 @@
+"""When requests are due: arrivals, ramps, an alarm clock that is precise enough."""

@@ -1,0 +1,1 @@
+"""How a run is shown: a live terminal, lines, Markdown, one HTML file."""

@@ -1,0 +1,1 @@
+"""The load processes, and their parent's side."""
