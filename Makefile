@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up check format lint types floors test bench soak lock clean
+.PHONY: help demo up check format lint types floors test fuzz privacy bench soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,12 +37,19 @@ test: $(READY) ## all tests, warnings as errors, with a real Redis and the real 
 	@deploy/need-packages
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
+fuzz: $(READY) ## every decoder under a fuzzer, ten minutes each
+	$(BIN)/python tests/fuzz/run.py $(FUZZ_ARGS)
+
+privacy: $(READY) ## what somebody who watches can tell, by the time and size of messages and refusals
+	$(BIN)/python tests/privacy/run.py $(PRIVACY_ARGS)
+
 bench: $(READY) ## what relay, gateway and issuer cost, side by side with what they stand on
 	@deploy/need-packages
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-soak: $(READY) ## a million tokens from one issuer, whose memory has to stay where it is
+soak: $(READY) ## a million tokens from one issuer, a million requests to one gateway, memory watched
 	$(BIN)/python -m bench.soak $(SOAK_ARGS)
+	$(BIN)/python -m bench.soak_gateway $(SOAK_ARGS)
 
 lock: $(READY) ## write constraints.txt anew from what is installed
 	$(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools | sort -f > constraints.txt

@@ -1,6 +1,7 @@
 """A closed loop of prepared requests over kept connections: cheap, so that the server is what is measured."""
 
 import asyncio
+import ssl
 from collections.abc import Iterator, Sequence
 
 import httptools
@@ -58,7 +59,14 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def drive(port: int, requests: Sequence[bytes], connections: int, *, wanted: int = 200) -> None:
+async def drive(
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    *,
+    wanted: int = 200,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Send all `requests` to 127.0.0.1:`port` over `connections`, each answered with status `wanted`.
 
     Raises:
@@ -71,5 +79,10 @@ async def drive(port: int, requests: Sequence[bytes], connections: int, *, wante
     for _ in range(connections):
         done = loop.create_future()
         ends.append(done)
-        await loop.create_connection(lambda done=done: _Connection(rest, done, wanted), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(
+            lambda done=done: _Connection(rest, done, wanted),
+            "127.0.0.1",
+            port,
+            ssl=tls,
+        )
     await asyncio.gather(*ends)

@@ -14,7 +14,10 @@ FOLDER = DEPLOY / "systemd"
 BY_ROLE = {sample.role: sample for sample in SAMPLES if sample.path.parent.name == "config"}
 
 EVERYWHERE = {
-    "Type": "exec",
+    "Type": "notify",
+    "NotifyAccess": "main",
+    "ExecReload": "/bin/kill -HUP $MAINPID",
+    "WatchdogSec": "60",
     "DynamicUser": "yes",
     "StateDirectoryMode": "0700",
     "UMask": "0077",

@@ -14,12 +14,13 @@ import pytest
 from support.canaries import Canaries, windows
 from support.scene import ADDRESS, Evidence
 
+from tacita.crypto.hpke import Kem
 from tacita.ohttp.padding import padme
 from tacita.privacypass import batch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("scene")]
 
-ENCAPSULATION = 7 + 32 + 1 + 16
+ENCAPSULATION = 7 + Kem.XWING.n_enc + 1 + 16
 """Bytes around a message of one chunk: header, encapsulated key, indicator of the final chunk, tag."""
 
 
@@ -32,7 +33,7 @@ def seen(evidence: Evidence, role: str) -> set[str]:
 
 
 def test_the_issuer_learns_which_account(evidence: Evidence) -> None:
-    assert f"Authorization: Bearer {evidence.api_key}".encode() in evidence.wire["issuer"].sent
+    assert f"authorization: Bearer {evidence.api_key}".encode() in evidence.wire["issuer"].sent
 
 
 def test_the_issuer_learns_from_which_address(evidence: Evidence) -> None:

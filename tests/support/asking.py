@@ -1,13 +1,13 @@
 """The client's side of whole-deployment tests: the real client, and messages sealed by hand."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import pytest
-from aiohappyeyeballs import AddrInfoType
 
 from tacita.bhttp import (
     Event,
@@ -23,6 +23,8 @@ from tacita.client.issuance import fetch_tokens
 from tacita.client.session import Session
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
+from tacita.net.dial import Dialler
+from tacita.net.message import Field
 from tacita.net.upstream import Upstream, UpstreamError, UpstreamResponse
 from tacita.net.urls import split
 from tacita.ohttp import media, oneshot
@@ -32,7 +34,6 @@ from tacita.privacypass.token import Token
 
 __all__ = ["Client", "Exchange", "Outer", "coming_from", "post", "request", "request_head"]
 
-_LARGE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,11 @@ class Client:
         sealer = RequestSealer(self.trust.key_config)
         plaintext = message if isinstance(message, bytes) else encode_request(message)
         body = sealer.header() + sealer.finish(plaintext)
-        headers = [("Content-Type", media.CHUNKED_REQUEST), ("Incremental", "?1")]
+        fields = [(b"content-type", media.CHUNKED_REQUEST.encode()), (b"incremental", b"?1")]
         origin, path = split(self.endpoints.relay.messages)
         async with (
             Upstream(origin, connections=1) as relay,
-            relay.request("POST", path, headers, body) as response,
+            relay.request("POST", path, fields, body) as response,
         ):
             yield Exchange(response, sealer.response_opener())
 
@@ -140,24 +141,17 @@ class Client:
         return await post(self.endpoints.relay.messages, body, media_type)
 
 
-async def post(url: str, body: bytes, media_type: str, *fields: tuple[str, str]) -> Outer:
+async def post(url: str, body: bytes, media_type: str, *fields: Field) -> Outer:
     """POST `body`; return the answer, or one with status 0 when it does not come whole."""
     origin, path = split(url)
-    headers = [("Content-Type", media_type), *fields]
+    headers = [(b"content-type", media_type.encode()), *fields]
     async with Upstream(origin, connections=1) as server:
         try:
-            # aiohttp does not like a large body in one piece.
-            data = body if len(body) < _LARGE else _in_pieces(body)
-            async with server.request("POST", path, headers, data) as response:
+            async with server.request("POST", path, headers, body) as response:
                 content = b"".join([piece async for piece in response.pieces()])
                 return Outer(response.status, response.media_type, content)
         except UpstreamError:
             return Outer(0, "", b"")
-
-
-async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), _LARGE):
-        yield body[start : start + _LARGE]
 
 
 def request_head(
@@ -184,13 +178,13 @@ def request(
 @contextmanager
 def coming_from(address: str) -> Iterator[None]:
     """Let everything that this process sends through an `Upstream` come from the loopback `address`."""
-    original: Callable[..., object] = Upstream._socket
+    original = Dialler._socket
 
-    def bound(self: Upstream, info: AddrInfoType) -> object:
-        made = original(self, info)
-        made.bind((address, 0))  # type: ignore[attr-defined]
+    def bound(family: int) -> socket.socket:
+        made = original(family)
+        made.bind((address, 0))
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Upstream, "_socket", bound)
+        patch.setattr(Dialler, "_socket", staticmethod(bound))
         yield

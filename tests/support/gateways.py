@@ -26,6 +26,7 @@ from tacita import bhttp
 from tacita.bhttp import Event, Field, Fields, Request, RequestHead, Response, ResponseDecoder
 from tacita.crypto.rsa_keys import RsaPrivateKey
 from tacita.crypto.signer import best_signer
+from tacita.net.carried import carried
 from tacita.ohttp import KeyConfig, media, oneshot
 from tacita.ohttp.chunked import RequestSealer
 from tacita.ohttp.keyconfig import decode_list
@@ -34,7 +35,8 @@ from tacita.privacypass.challenge import TokenChallenge
 from tacita.privacypass.directory import IssuerDirectory, TokenKey
 from tacita.privacypass.types import blind_rsa
 from tacita.service.config import load
-from tacita.service.run import Service, public_runner
+from tacita.service.listening import serving
+from tacita.service.run import Service, public, public_runner
 
 __all__ = [
     "ANSWER",
@@ -129,8 +131,10 @@ def config_text(
     store: str = 'sqlite = "spent.sqlite"',
     token: str = "",
     keys: str = "",
+    issuer: str = "",
     limits: str = "",
     more: str = "",
+    front: str = "",
     targets: str = "",
     drain: float = 0.5,
 ) -> str:
@@ -141,15 +145,17 @@ def config_text(
         {more}
         [listen]
         port = {port}
+        {front}
         [admin]
         port = {admin_port}
         [keys]
         state = "keys.json"
         kems = ["x25519", "p256"]
         {keys}
-        [issuer]
+        [[issuers]]
         name = "issuer.example"
         directory = "http://127.0.0.1:{directory}/directory"
+        {issuer}
         [store]
         {store}
         [token]
@@ -315,9 +321,18 @@ class Stream:
 
     async def response(self) -> Response:
         """Return the rest of the response as one."""
-        head = await self.next()
+        early = []
+        while isinstance(head := await self.next(), bhttp.Informational):
+            early.append(head)
         assert isinstance(head, bhttp.ResponseHead)
-        return Response(head, await self.rest())
+        content, trailers = b"", ()
+        while not isinstance(event := await self.next(), bhttp.End):
+            if isinstance(event, bhttp.Trailers):
+                trailers = event.fields
+            else:
+                assert isinstance(event, bhttp.Content)
+                content += event.data
+        return Response(head, content, trailers, tuple(early))
 
     async def rest(self) -> bytes:
         """Return what is left of the content; fails where the answer is cut short."""
@@ -335,20 +350,35 @@ def problem_of(response: Response) -> tuple[int, Fields, bytes]:
 
 
 @asynccontextmanager
-async def gateway_running(place: Place, *, wait: bool = True, **changes: Any) -> AsyncIterator[Gateway]:
-    """Run a gateway as the shell does, and wait until it is ready."""
+async def gateway_running(
+    place: Place, *, wait: bool = True, lane: bool = True, **changes: Any
+) -> AsyncIterator[Gateway]:
+    """Run a gateway as the shell does, and wait until it is ready; without `lane`, behind aiohttp alone."""
     file = place.folder / f"gateway-{os.urandom(4).hex()}.toml"
     file.write_text(place.config(**changes))
     service = await build(load(file, GatewayConfig))
+    async with (_by_lane if lane else _by_aiohttp)(service) as port:
+        while wait and not service.readiness.ready:  # noqa: ASYNC110 (the shell, too, looks now and then)
+            await asyncio.sleep(0.005)
+        bare = Gateway(port, [], service)
+        _, keys = await bare.raw(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        yield Gateway(port, decode_list(keys), service)
+
+
+@asynccontextmanager
+async def _by_lane(service: Service) -> AsyncIterator[int]:
+    async with serving(public(service)) as running:
+        yield running.port
+
+
+@asynccontextmanager
+async def _by_aiohttp(service: Service) -> AsyncIterator[int]:
+    for path, handler in service.lane.items():
+        service.app.router.add_post(path, carried(handler))
     runner = public_runner(service)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        while wait and not service.readiness.ready:  # noqa: ASYNC110 (the shell, too, looks now and then)
-            await asyncio.sleep(0.005)
-        port = runner.addresses[0][1]
-        bare = Gateway(port, [], service)
-        _, keys = await bare.raw(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        yield Gateway(port, decode_list(keys), service)
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -17,6 +17,7 @@ _MODULES = {
     "tacita-gateway": "gateway",
     "tacita-issuer": "issuer",
     "tacita-node": "node",
+    "tacita-load": "loadtest",
 }
 _BLOCK = re.compile(r"^```console\n\$ (?P<command>tacita[^\n]* --help)\n.*?^```$", re.DOTALL | re.MULTILINE)
 

@@ -65,13 +65,15 @@ async def send_what_cannot_be_opened(scene: "Scene", client: Client) -> None:
     stray = scene.stray.encode()
     relay, gateway = client.endpoints.relay.messages, scene.roles.deployment.endpoints["gateway"]["messages"]
     config = client.trust.key_config
-    header = bytes([config.key_id]) + b"\x00\x20\x00\x01\x00\x01"
+    header = bytes([config.key_id]) + config.kem.to_bytes(2) + b"\x00\x01\x00\x01"
+    # Longer than the encapsulated key of any KEM.
+    sealed = stray * (config.kem.n_enc // len(stray) + 4)
     unknown = bytes([config.key_id ^ 0xFF]) + header[1:]
     sealer = RequestSealer(config)
     cut = sealer.header() + sealer.seal(stray)
     for url in (relay, gateway):
         for kind in (media.REQUEST, media.CHUNKED_REQUEST):
-            for body in (stray, header + stray * 4, unknown + stray * 4):
+            for body in (stray, header + sealed, unknown + sealed):
                 assert (await post(url, body, kind)).status == 422
         assert (await post(url, cut, media.CHUNKED_REQUEST)).status == 200  # a refusal inside
         assert (await post(url, stray, f"text/{scene.stray}")).status == 415
@@ -144,11 +146,11 @@ async def have_the_target_fail(scene: "Scene", client: Client, tokens: list[Toke
 async def misuse_the_issuer(scene: "Scene", client: Client) -> None:
     url = client.endpoints.issuer.token_request
     stray = scene.stray.encode()
-    key = ("Authorization", f"Bearer {scene.api_key}")
+    key = (b"authorization", b"Bearer " + scene.api_key.encode())
     for status, media_type, body, fields in [
         (401, batch.REQUEST_MEDIA_TYPE, stray, ()),
-        (401, batch.REQUEST_MEDIA_TYPE, stray, (("Authorization", f"Bearer {scene.stray}"),)),
-        (401, batch.REQUEST_MEDIA_TYPE, stray, (("Authorization", f"Bearer {scene.api_key}x"),)),
+        (401, batch.REQUEST_MEDIA_TYPE, stray, ((b"authorization", b"Bearer " + stray),)),
+        (401, batch.REQUEST_MEDIA_TYPE, stray, ((b"authorization", key[1] + b"x"),)),
         (401, batch.REQUEST_MEDIA_TYPE, stray, (key, key)),
         (422, batch.REQUEST_MEDIA_TYPE, stray, (key,)),
         (422, "application/private-token-request", stray, (key,)),

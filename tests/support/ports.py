@@ -13,7 +13,9 @@ __all__ = ["free_port", "free_ports"]
 
 _LOWEST, _STRETCH, _WORKERS = 10_000, 1_200, 8
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
-_ours = itertools.cycle(range(_LOWEST + _worker * _STRETCH, _LOWEST + (_worker + 1) * _STRETCH))
+_begin = _LOWEST + _worker * _STRETCH
+# Two test runs at once have the same workers: each begins somewhere else in the stretch.
+_ours = itertools.cycle(_begin + (os.getpid() * 97 + place) % _STRETCH for place in range(_STRETCH))
 
 
 def free_port() -> int:

@@ -4,18 +4,38 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from aiohttp import web
 from support import raw_http
 
 from relay.app import build
 from relay.config import GatewayConfig, Limits, MirrorLimits, RelayConfig
 from tacita.service.config import Listen
-from tacita.service.run import Service, public_runner
+from tacita.service.listening import serving
+from tacita.service.run import Service, public
 
-__all__ = ["ANSWER", "Gateway", "Relay", "documents", "gateway_running", "relay_running", "request"]
+__all__ = [
+    "ANSWER",
+    "CHUNKED",
+    "CHUNKED_ANSWER",
+    "Gateway",
+    "Relay",
+    "documents",
+    "gateway_running",
+    "relay_of",
+    "relay_running",
+    "request",
+]
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-res\r\nContent-Length: 6\r\n\r\nanswer"
+
+CHUNKED = (
+    b"POST /one HTTP/1.1\r\nHost: relay.example\r\nContent-Type: message/ohttp-chunked-req\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+CHUNKED_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-chunked-res\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 
 Answer = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -59,20 +79,29 @@ class Gateway:
                 writer.write(ANSWER)
             await writer.drain()
 
-    def config(
-        self, limits: Limits | None = None, mirror: MirrorLimits | None = None, *, mirror_only: bool = False
-    ) -> RelayConfig:
-        origin = f"http://127.0.0.1:{self.port}"
-        gateway = GatewayConfig(
-            name="one",
+    def table(
+        self, name: str = "one", *, origin: str = "", mirror: MirrorLimits | None = None, **more: Any
+    ) -> GatewayConfig:
+        """Return this gateway's table in a relay's configuration; `more` are its further keys."""
+        origin = origin or f"http://127.0.0.1:{self.port}"
+        return GatewayConfig(
+            name=name,
             url=f"{origin}/message",
             challenge_url=f"{origin}/challenge",
             issuer_directory_url=f"{origin}/directory",
-            mirror_only=mirror_only,
-            limits=limits or Limits(),
             mirror=mirror or MirrorLimits(),
+            **more,
         )
-        return RelayConfig(listen=Listen(), admin=Listen(), gateways=(gateway,), drain_seconds=5.0)
+
+    def config(
+        self, limits: Limits | None = None, mirror: MirrorLimits | None = None, **more: Any
+    ) -> RelayConfig:
+        return relay_of(self.table(mirror=mirror, limits=limits or Limits(), **more))
+
+
+def relay_of(*gateways: GatewayConfig) -> RelayConfig:
+    """Return the configuration of a relay for `gateways`."""
+    return RelayConfig(listen=Listen(), admin=Listen(), gateways=gateways, drain_seconds=5.0)
 
 
 @dataclass(frozen=True)
@@ -81,6 +110,11 @@ class Relay:
 
     port: int
     service: Service
+
+    async def take(self, config: RelayConfig) -> None:
+        """Have the relay take `config` anew, as the shell does on SIGHUP."""
+        assert self.service.reconfigure is not None
+        await self.service.reconfigure(config)
 
     def counted(self, result: str) -> float:
         """Return how many exchanges ended with `result`."""
@@ -106,7 +140,12 @@ class Relay:
 async def gateway_running() -> AsyncIterator[Gateway]:
     """Run a gateway."""
     gateway = Gateway()
-    async with raw_http.serving(gateway.handle) as port:
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Looked up each time: tests put another one in its place.
+        await gateway.handle(reader, writer)
+
+    async with raw_http.serving(handle) as port:
         gateway.port = port
         yield gateway
 
@@ -115,15 +154,10 @@ async def gateway_running() -> AsyncIterator[Gateway]:
 async def relay_running(config: RelayConfig, *, wait: bool = True) -> AsyncIterator[Relay]:
     """Run a relay as the shell does, and wait until it has its documents."""
     service = await build(config)
-    runner = public_runner(service)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with serving(public(service)) as port:
         while wait and not service.readiness.ready:  # noqa: ASYNC110 - as the shell waits
             await asyncio.sleep(0.01)
-        yield Relay(runner.addresses[0][1], service)
-    finally:
-        await runner.cleanup()
+        yield Relay(port.port, service)
 
 
 def request(

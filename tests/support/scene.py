@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ async def _play(folder: Path) -> Evidence:
         deployments.edit(
             deployment,
             "gateway",
-            lambda text: f'{text}\n[[targets]]\norigin = "http://127.0.0.1:{port}"\n',
+            lambda text: f'{text}\n[[targets]]\norigin = "http://127.0.0.1:{port}"\nprivate = true\n',
         )
         ports = {name: deployments.move(deployment, name) for name in ("issuer", "relay", "gateway", "node")}
         async with AsyncExitStack() as stack:
@@ -255,12 +256,14 @@ class Scene:
         self.target.answer = plain()
         wallet = self.folder / "measure.wallet"
         asked = [self.take(tokens) for _ in range(64)]
+        before = {name: _lengths(self.taps[name]) for name in ("relay", "gateway")}
         async with client.session(wallet, asked) as session:
             for length in range(1, 65):
                 question = request(self.target.url, None, b"x" * length)
                 async with session.send(question.head, question.content) as answer:
                     assert [piece async for piece in answer.pieces()]
-        return {name: _lengths(self.taps[name])[-64:] for name in ("relay", "gateway")}
+        # Connections are taken at random: their order says nothing, only how often each length came.
+        return {name: sorted((_lengths(self.taps[name]) - before[name]).elements()) for name in before}
 
     async def _measure_answers(self, client: Client, tokens: list[Token]) -> list[int]:
         found = []
@@ -311,10 +314,10 @@ def _view_of(received: list[Received]) -> View:
     return View({one.peer for one in received}, sent, b"", len(received))
 
 
-def _lengths(tap: Tap) -> list[int]:
-    """Return the Content-Length of each message that was posted, in order."""
+def _lengths(tap: Tap) -> Counter[int]:
+    """Return how often each Content-Length of a message was posted."""
     lines = [line for line in tap.sent.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return [int(line.partition(b":")[2]) for line in lines]
+    return Counter(int(line.partition(b":")[2]) for line in lines)
 
 
 def _open_files(pid: int) -> set[Path]:

@@ -10,7 +10,7 @@ endpoints (`world.with_relay(url)`, …).
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from aiohttp import ClientSession, web
 from support import targets
-from support.issuers import add_account, made_key
+from support.issuers import WEEK, add_account, made_key
 from support.ports import free_ports
 
 import gateway.app
@@ -34,9 +34,13 @@ from tacita.client.issuance import fetch_tokens
 from tacita.client.session import Session
 from tacita.client.trust import Trust
 from tacita.client.wallet import Wallet
-from tacita.service.run import Service, public_runner
+from tacita.service.config import Listen
+from tacita.service.listening import serving
+from tacita.service.run import Service, public
 
 __all__ = ["Middle", "World", "served", "world_running"]
+
+TYPES = ("blind-rsa",)
 
 _LISTEN = {"listen": {}, "admin": {}}
 
@@ -141,19 +145,29 @@ def _key_folder() -> Path:
 
 
 @asynccontextmanager
-async def world_running(folder: Path) -> AsyncIterator[World]:
-    """Run the deployment with its files in `folder`."""
+async def world_running(
+    folder: Path, *, types: Sequence[str] = TYPES, key_period: int = WEEK, limit: int = 100
+) -> AsyncIterator[World]:
+    """Run the deployment with its files in `folder`: issuer keys of `types` that turn over by `key_period`.
+
+    Credentials can be presented `limit` times.
+    """
     async with AsyncExitStack() as stack:
         ports = dict(zip(("issuer", "relay", "mirror", "gateway"), free_ports(4), strict=True))
         url = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         target = await stack.enter_async_context(
             targets.Target.at(stack.enter_context(targets.reserved_port()))
         )
-        shutil.copytree(_key_folder(), folder / "keys")
+        if (types, key_period) == (TYPES, WEEK):
+            shutil.copytree(_key_folder(), folder / "keys")
+        keys = {"folder": "keys", "create_key": True, "types": types, "period_seconds": key_period}
+        trusted = {"token_types": types, "presentation_limit": limit}
+        if "arc" in types:
+            trusted["key_folder"] = "keys"
         credential = add_account(folder, "alice")["Authorization"].removeprefix("Bearer ")
-        issuing = await issuer.app.build(_config(folder, IssuerConfig, _issuer(url)))
+        issuing = await issuer.app.build(_config(folder, IssuerConfig, _issuer(url, keys, limit)))
         await stack.enter_async_context(_serving(issuing, ports["issuer"]))
-        gating = await gateway.app.build(_config(folder, GatewayConfig, _gateway(url, target.url)))
+        gating = await gateway.app.build(_config(folder, GatewayConfig, _gateway(url, target.url, trusted)))
         await stack.enter_async_context(_serving(gating, ports["gateway"]))
         relays = [
             await relay.app.build(_config(folder, RelayConfig, _relay(url, mirror_only=only)))
@@ -175,27 +189,31 @@ def _config(folder: Path, kind: type[Any], table: dict[str, Any]) -> Any:
     return msgspec.convert({**_LISTEN, **table}, kind, dec_hook=lambda _kind, value: folder / value)
 
 
-def _issuer(url: dict[str, str]) -> dict[str, Any]:
+def _issuer(url: dict[str, str], keys: dict[str, Any], limit: int) -> dict[str, Any]:
     return {
         "public_url": url["issuer"],
         "attester": {"kind": "api-key", "accounts": "accounts.json"},
-        "keys": {"folder": "keys"},
+        "keys": keys,
+        "presentation_limit": limit,
         "quota": {"database": "quota.sqlite", "hash_key": "quota.key"},
         "tiers": {"standard": 1000},
     }
 
 
-def _gateway(url: dict[str, str], target: str) -> dict[str, Any]:
+def _gateway(url: dict[str, str], target: str, trusted: dict[str, Any]) -> dict[str, Any]:
     return {
         "authority": target.partition("://")[2],
         "keys": {"state": "keys.json"},
-        "issuer": {
-            "name": url["issuer"].partition("://")[2],
-            # From the issuer itself, for a start without waiting for the mirror.
-            "directory": f"{url['issuer']}/.well-known/private-token-issuer-directory",
-        },
+        "issuers": [
+            {
+                "name": url["issuer"].partition("://")[2],
+                # From the issuer itself, for a start without waiting for the mirror.
+                "directory": f"{url['issuer']}/.well-known/private-token-issuer-directory",
+                **trusted,
+            }
+        ],
         "store": {"sqlite": "spent.sqlite"},
-        "targets": [{"origin": target}],
+        "targets": [{"origin": target, "private": True}],
         "drain_seconds": 0.5,
     }
 
@@ -235,13 +253,8 @@ def _endpoints(folder: Path, url: dict[str, str], target: str) -> dict[str, Any]
 @asynccontextmanager
 async def _serving(service: Service, port: int) -> AsyncIterator[None]:
     # What would drain for half a minute is over when a test is.
-    runner = public_runner(replace(service, drain_seconds=0.5))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with serving(public(replace(service, drain_seconds=0.5)), Listen(port=port)):
         yield
-    finally:
-        await runner.cleanup()
 
 
 async def _until_ready(service: Service) -> None:
