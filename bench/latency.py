@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tacita.ohttp.chunked import RequestSealer
 __all__ = ["measure"]
 
 _DELAY = 0.02
+_UNDISTURBED = 0.95
 _TEXT = f"""\
 **Relay.** Messages of {SIZE} bytes at set times, as many a second as half of what a closed loop gets
 through the relay here, straight to the gateway that costs nothing and through the relay, in turn; each
@@ -71,12 +73,13 @@ async def _relay_alone(section: Section, *, short: bool) -> None:
             ]
             rate = statistics.median(closed) / 2
             found: dict[str, list[tuple[float, float]]] = {"straight": [], "through the relay": []}
-            shares = []
+            shares, own = [], []
             for number in range(rounds + 1):
                 straight = await latencies(port, made, rate, seconds)
-                before, begun = cpu.seconds(pid), time.perf_counter()
+                before, begun, mine = cpu.seconds(pid), time.perf_counter(), time.thread_time()
                 through = await latencies(public, made, rate, seconds)
                 shares.append((cpu.seconds(pid) - before) / (time.perf_counter() - begun))
+                own.append((time.thread_time() - mine) / (time.perf_counter() - begun))
                 if number:
                     found["straight"].append(_quantiles(straight))
                     found["through the relay"].append(_quantiles(through))
@@ -87,7 +90,12 @@ async def _relay_alone(section: Section, *, short: bool) -> None:
     share = 100 * statistics.median(shares)
     title = f"Relay at {rate:,.0f} messages/s, half of the closed loop's; it has {share:.0f} % of a core then"
     section.tables.append(Table(("", "p50, ms", "p99, ms"), rows, title))
-    section.goals.append(at_most("relay, p99 added at half load", added, 1, " ms", _OBSTACLE))
+    goal = at_most("relay, p99 added at half load", added, 1, " ms", _OBSTACLE)
+    # The load never sleeps: what it does not have of its core, neighbours have, and of the relay's, too.
+    if not goal.reached and statistics.median(own) < _UNDISTURBED:
+        why = f"Neighbours had {100 - 100 * statistics.median(own):.0f} % of the load generator's core."
+        goal = replace(goal, reached=None, obstacle=why)
+    section.goals.append(goal)
 
 
 async def _first_byte(section: Section, *, short: bool) -> None:

@@ -8,8 +8,6 @@ import httptools
 
 __all__ = ["latencies"]
 
-_CONNECTIONS = 64
-
 
 class _Connection(asyncio.Protocol):
     """Sends one request at a time; it is `free` again when the answer is whole."""
@@ -72,7 +70,9 @@ class _Loop:
             self.done.set_exception(RuntimeError(why))
 
 
-async def latencies(port: int, request: bytes, rate: float, seconds: float) -> list[float]:
+async def latencies(
+    port: int, request: bytes, rate: float, seconds: float, *, connections: int = 256
+) -> list[float]:
     """Send `request` to 127.0.0.1:`port` `rate` times a second; return how long each answer took.
 
     Time counts from when a request was to be sent: who has to wait for a free connection waits (there is
@@ -81,11 +81,11 @@ async def latencies(port: int, request: bytes, rate: float, seconds: float) -> l
     loop = asyncio.get_running_loop()
     count = max(1, round(rate * seconds))
     shared = _Loop(request, count)
-    connections = [
+    kept = [
         (await loop.create_connection(lambda: _Connection(shared), "127.0.0.1", port))[1]
-        for _ in range(_CONNECTIONS)
+        for _ in range(connections)
     ]
-    for one in connections:
+    for one in kept:
         shared.take(one)
     begun, sent = time.perf_counter(), 0
     while sent < count and not shared.done.done():
@@ -96,6 +96,6 @@ async def latencies(port: int, request: bytes, rate: float, seconds: float) -> l
         # Shorter than the loop's timers can be: yield, so that answers are read between two requests.
         await asyncio.sleep(0)
     await shared.done
-    for one in connections:
+    for one in kept:
         one.transport.close()
     return shared.found

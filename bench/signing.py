@@ -38,7 +38,9 @@ _OBSTACLE = f"""\
 Between the engine and the wire: reading {BATCH} blinded messages, the check s^e = m of each signature
 before it leaves, the quota's transaction and HTTP."""
 _CLOCK = """\
-The load generator runs on the same two cores: its share, in the table, is not there to sign with."""
+By the clock, whatever else runs on the two cores counts, too; the table has how much of them the load
+generator took. By CPU time, which says whether the processes are in each other's way, it is the other
+figure."""
 _CONNECTIONS = 8
 _MEASURED = ("crypto_mb", "libcrypto")
 _GOALS = {"crypto_mb": 2.5, "libcrypto": 0.9}

@@ -14,7 +14,6 @@ from tacita.bhttp import Content, Event, ResponseDecoder, ResponseHead, decode_r
 from tacita.errors import TacitaError
 from tacita.ohttp.chunked import ResponseOpener
 from tacita.ohttp.errors import ResponseTruncated
-from tacita.ohttp.exchange import CHUNKED, ONE_SHOT
 from tacita.ohttp.oneshot import ClientContext
 from tacita.privacypass.batch import GenericBatchTokenResponse
 from tacita.privacypass.types import blind_rsa
@@ -44,7 +43,7 @@ class OneShotAnswer:
         if status != 200:
             return outside(status)
         try:
-            context = ClientContext(response_secret(self._record, ONE_SHOT))
+            context = ClientContext(response_secret(self._record))
             response = decode_response(context.decapsulate_response(b"".join(self._pieces)))
         except TacitaError:
             return burnt("foreign")
@@ -67,7 +66,7 @@ class StreamAnswer:
     )
 
     def __init__(self, record: Record, wanted: int, on_event: Callable[[int], None]) -> None:
-        self._opener = ResponseOpener(response_secret(record, CHUNKED))
+        self._opener = ResponseOpener(response_secret(record))
         self._decoder = ResponseDecoder()
         self._events = EventDecoder()
         self._wanted = wanted

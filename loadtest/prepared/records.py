@@ -6,14 +6,13 @@ Records of one file have one length, so that a load process finds any of them at
 import os
 import secrets
 from dataclasses import dataclass, replace
-from typing import cast
 
 from loadtest.prepared.content import Content
 from loadtest.scenarios import Kind
 from tacita.bhttp import Fields, Request, encode_request
-from tacita.crypto.hpke import Aead, Kdf, Kem, SenderContext, Suite
+from tacita.crypto.hpke import Aead, Kdf, Kem, Suite
 from tacita.ohttp import KeyConfig, padding
-from tacita.ohttp.exchange import CHUNKED, HEADER_SIZE, ONE_SHOT, Labels, ResponseSecret, start
+from tacita.ohttp.exchange import CHUNKED, HEADER_SIZE, ONE_SHOT, ResponseSecret, start
 from tacita.ohttp.framing import MAX_CHUNK, frame, frame_final
 from tacita.privacypass import auth
 from tacita.privacypass.batch import GenericBatchTokenRequest
@@ -53,34 +52,19 @@ def sealed(
     head = replace(head, fields=(*head.fields, *extra))
     message = padding.pad(encode_request(Request(head, body)))
     labels = CHUNKED if chunked else ONE_SHOT
-    prefix, context, _ = start(config, labels, None, None)
-    secret = context.export(labels.response, max(context.suite.aead.n_n, context.suite.aead.n_k))
+    prefix, context, answer = start(config, labels, None, None)
     if not chunked:
-        return Record(secret, prefix + context.seal(b"", message))
+        return Record(answer.exported, prefix + context.seal(b"", message))
     *chunks, last = [message[at : at + MAX_CHUNK] for at in range(0, len(message), MAX_CHUNK)]
     framed = [frame(context.seal(b"", chunk)) for chunk in chunks]
-    return Record(secret, b"".join([prefix, *framed, frame_final(context.seal(b"final", last))]))
+    return Record(answer.exported, b"".join([prefix, *framed, frame_final(context.seal(b"final", last))]))
 
 
-class _Kept:
-    """Stands for the sender's context of an earlier process: all that is asked of it is kept in a record."""
-
-    __slots__ = ("_secret", "suite")
-
-    def __init__(self, suite: Suite, secret: bytes) -> None:
-        self.suite = suite
-        self._secret = secret
-
-    def export(self, _context: bytes, _length: int) -> bytes:
-        return self._secret
-
-
-def response_secret(record: Record, labels: Labels) -> ResponseSecret:
+def response_secret(record: Record) -> ResponseSecret:
     """Return what opens the answer to `record`."""
     kem, kdf, aead = (int.from_bytes(record.body[at : at + 2], "big") for at in (1, 3, 5))
     suite = Suite(Kem(kem), Kdf(kdf), Aead(aead))
-    enc = record.body[HEADER_SIZE : HEADER_SIZE + suite.n_enc]
-    return ResponseSecret(cast(SenderContext, _Kept(suite, record.secret)), enc, labels)
+    return ResponseSecret(suite, record.secret, record.body[HEADER_SIZE : HEADER_SIZE + suite.n_enc])
 
 
 def batch(challenge: TokenChallenge, key: blind_rsa.PublicKey, count: int) -> Record:

@@ -296,7 +296,7 @@ class RequestOpener(_Opener):
         if len(prefix) == self._prefix_size:
             enc = prefix[HEADER_SIZE:]
             self._sequence = context = setup.open(enc)
-            self._secret = ResponseSecret(context, enc, CHUNKED)
+            self._secret = ResponseSecret.of(context, enc, CHUNKED)
 
     def _fail(self, error: TacitaError) -> TacitaError:
         # As for the one-shot form: a first chunk that does not open takes no longer than what is none.

@@ -7,9 +7,9 @@ Sections 4.3, 4.4 and 4.6; chunked draft -08, Sections 6.1, 6.2).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from tacita.crypto.hpke import RecipientContext, SenderContext, Suite, setup_sender
+from tacita.crypto.hpke import RecipientContext, SenderContext, Suite, kdf, setup_sender
 from tacita.crypto.hpke.aead import Cipher, cipher
 from tacita.ohttp.errors import NoUsableKey
 from tacita.ohttp.keyconfig import KeyConfig
@@ -63,16 +63,26 @@ class ResponseKeys(NamedTuple):
 
 
 class ResponseSecret:
-    """The exported secret of one request, out of which a response's keys are derived."""
+    """The exported secret of one request, out of which a response's keys are derived.
 
-    __slots__ = ("_hkdf", "_secret", "_suite", "enc", "nonce_size")
+    Besides the request itself it is all that opens the answer: whoever keeps `exported` (of `nonce_size`
+    bytes) and `enc` can make it again.
+    """
 
-    def __init__(self, context: SenderContext | RecipientContext, enc: bytes, labels: Labels) -> None:
-        self._suite = suite = context.suite
-        self._hkdf = context.labelled.hkdf
+    __slots__ = ("_hkdf", "_suite", "enc", "exported", "nonce_size")
+
+    def __init__(self, suite: Suite, exported: bytes, enc: bytes) -> None:
+        self._suite = suite
+        self._hkdf = kdf.of(suite.kdf)
         self.enc = enc
+        self.exported = exported
         self.nonce_size = max(suite.n_n, suite.n_k)
-        self._secret = context.export(labels.response, self.nonce_size)
+
+    @classmethod
+    def of(cls, context: SenderContext | RecipientContext, enc: bytes, labels: Labels) -> Self:
+        """Export the secret of `context`, whose encapsulated key is `enc`."""
+        suite = context.suite
+        return cls(suite, context.export(labels.response, max(suite.n_n, suite.n_k)), enc)
 
     def derive(self, response_nonce: bytes) -> ResponseKeys:
         """Return the keys under `response_nonce`.
@@ -82,7 +92,7 @@ class ResponseSecret:
         """
         if len(response_nonce) != self.nonce_size:
             raise ValueError("the response nonce has another length than max(Nn, Nk)")
-        prk = self._hkdf.extract(self.enc + response_nonce, self._secret)
+        prk = self._hkdf.extract(self.enc + response_nonce, self.exported)
         key, nonce = self._hkdf.first_blocks(prk, _RESPONSE_INFOS)
         suite = self._suite
         return ResponseKeys(cipher(suite.aead, key[: suite.n_k]), nonce[: suite.n_n])
@@ -110,4 +120,4 @@ def start(config: KeyConfig, labels: Labels, suite: Suite | None, ephemeral: byt
         raise NoUsableKey("The key configuration does not offer the algorithms; choose another one.")
     head = header(config.key_id, suite)
     enc, context = setup_sender(suite, config.public_key, labels.info(head), ephemeral=ephemeral)
-    return Start(head + enc, context, ResponseSecret(context, enc, labels))
+    return Start(head + enc, context, ResponseSecret.of(context, enc, labels))

@@ -108,4 +108,4 @@ def decapsulate_request(keys: GatewayKeys, message: bytes) -> tuple[bytes, Gatew
         request = context.open(b"", message[end:])
     except HpkeError:
         raise UndecryptableRequest from None
-    return request, GatewayContext(ResponseSecret(context, enc, ONE_SHOT), message[0])
+    return request, GatewayContext(ResponseSecret.of(context, enc, ONE_SHOT), message[0])

@@ -45,7 +45,7 @@ async def test_every_request_of_a_closed_loop_is_answered() -> None:
 async def test_an_open_loop_counts_from_the_set_time() -> None:
     async with ticking_server({}, "text/plain", piece=b"x", pieces=1, seconds=0.0, first=0.2) as port:
         # 64 connections take 200 ms each: of 128 requests at once, the second half waits for the first.
-        found = sorted(await latencies(port, http_request("/", b"x"), rate=12_800.0, seconds=0.01))
+        found = sorted(await latencies(port, http_request("/", b"x"), 12_800.0, 0.01, connections=64))
     assert len(found) == 128
     assert found[0] >= 0.19
     assert found[-1] >= 0.38

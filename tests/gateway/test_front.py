@@ -136,8 +136,8 @@ async def test_each_relay_has_room_of_its_own_and_secrets_are_read_again(place: 
         # What cannot be used changes nothing.
         for content, refused in (("short", other), (mine, other), (yours, one)):
             write_secrets(place, content)
-            process.process.send_signal(signal.SIGHUP)
             times = process.output().count('"reloaded"')
+            process.process.send_signal(signal.SIGHUP)
             while process.output().count('"reloaded"') == times:  # noqa: ASYNC110 (a file tells nobody)
                 await asyncio.sleep(0.01)
             status, _, _ = await refused.raw(KEYS + refused.field + "\r\n")

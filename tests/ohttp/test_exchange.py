@@ -26,7 +26,7 @@ def test_intermediate_values(name: str, labels: Labels) -> None:
     prk = kdf.SHA256.extract(enc + nonce, secret)
     assert prk.hex() == response["prk"]
     assert kdf.SHA256.expand(prk, b"key", 16).hex() == response["key"]
-    assert ResponseSecret(context, enc, labels).derive(nonce).nonce.hex() == response["aead_nonce"]
+    assert ResponseSecret.of(context, enc, labels).derive(nonce).nonce.hex() == response["aead_nonce"]
 
 
 @pytest.mark.parametrize("aead", Aead)
