@@ -35,7 +35,6 @@ from tacita.privacypass.token import Token
 __all__ = ["Client", "Exchange", "Outer", "coming_from", "post", "request", "request_head"]
 
 
-
 @dataclass(frozen=True)
 class Outer:
     """A plain HTTP answer: what stands around the encapsulation, or in its place."""
