@@ -26,6 +26,9 @@ def model() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def deployment(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Run `tacita up` in front of the stub."""
-    with up(tmp_path_factory.mktemp("up") / "state", f"{model}/v1") as running:
+    """Run `tacita up` in front of the stub, with a wallet that is filled, whichever test comes first."""
+    state = tmp_path_factory.mktemp("up") / "state"
+    with up(state, f"{model}/v1") as running:
+        fetch = [sys.executable, "-m", "tacita.cli.main", "tokens", "--fetch", "--state", str(state)]
+        subprocess.run(fetch, capture_output=True, check=True)
         yield running

@@ -65,7 +65,6 @@ def test_tokens_that_were_fetched_ahead(deployment: Up) -> None:
 
 
 def test_an_answer_and_nothing_else(deployment: Up) -> None:
-    ask(deployment.state, "what fills the wallet, should it be empty")
     done = ask(deployment.state, "Grüße, ☀ world")
     assert (done.returncode, done.stdout, done.stderr) == (0, "You said: Grüße, ☀ world\n", "")
 
