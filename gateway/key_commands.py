@@ -10,7 +10,6 @@ A running gateway turns its keys over by itself, and notices what these change.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,11 +19,10 @@ from gateway.config import GatewayConfig
 from gateway.key_report import KeyEntry, entries, findings
 from gateway.key_state import StateFile
 from gateway.keys import Keyring, Turned
-from tacita.errors import ConfigError, TacitaError
-from tacita.service.config import load
+from tacita.errors import ConfigError
+from tacita.service import commands
 from tacita.service.keyfiles import create_secret
 from tacita.service.reports import columns, compact_json, findings_told, utc
-from tacita.service.run import EXIT_CONFIG
 
 __all__ = ["EPILOG", "NAMES", "main"]
 
@@ -36,24 +34,13 @@ EPILOG = "Commands: key list|rotate|check|export|import. Each has its own --help
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` spell; return the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        lines = options.command(load(options.config, GatewayConfig), options)
-    except TacitaError as error:
-        sys.stderr.write(f"tacita-gateway: {error}\n")
-        return EXIT_CONFIG
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return int(options.exit_code)
+    return commands.run(_parser(), GatewayConfig, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML configuration")
     form = argparse.ArgumentParser(add_help=False)
     form.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-    parser = argparse.ArgumentParser(prog="tacita-gateway")
-    parser.set_defaults(exit_code=0)
-    nouns = parser.add_subparsers(required=True, metavar="{key}")
+    parser, nouns, common = commands.parsers("gateway", "{key}")
     verbs = nouns.add_parser("key", help="the gateway's keys").add_subparsers(required=True)
 
     listing = verbs.add_parser("list", parents=[common, form], help="list the keys and where each stands")

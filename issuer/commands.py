@@ -12,7 +12,6 @@ A running issuer notices a changed accounts file, and new invitations, by itself
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -25,10 +24,9 @@ from issuer.attesters.config import ApiKeyConfig, InvitationConfig
 from issuer.config import IssuerConfig
 from issuer.invitations import Invitations, Listed
 from issuer.key_commands import add_commands
-from tacita.errors import ConfigError, TacitaError
-from tacita.service.config import load
+from tacita.errors import ConfigError
+from tacita.service import commands
 from tacita.service.keyfiles import create_secret
-from tacita.service.run import EXIT_CONFIG
 
 __all__ = ["EPILOG", "NAMES", "main"]
 
@@ -43,22 +41,11 @@ EPILOG = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` spell; return the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        lines = options.command(load(options.config, IssuerConfig), options)
-    except TacitaError as error:
-        sys.stderr.write(f"tacita-issuer: {error}\n")
-        return EXIT_CONFIG
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return int(options.exit_code)
+    return commands.run(_parser(), IssuerConfig, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML configuration")
-    parser = argparse.ArgumentParser(prog="tacita-issuer")
-    parser.set_defaults(exit_code=0)
-    nouns = parser.add_subparsers(required=True, metavar="{account,invite,key}")
+    parser, nouns, common = commands.parsers("issuer", "{account,invite,key}")
 
     account = nouns.add_parser("account", help="who may have tokens").add_subparsers(required=True)
     add = account.add_parser("add", parents=[common], help="add an account and show its API key, once")
