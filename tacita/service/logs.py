@@ -67,7 +67,10 @@ class Logger:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         told = {"time": now, "role": self._role, **self._stamp, "event": name, **fields}
         line = json.dumps(told, separators=(",", ":"))
-        print(line, file=self._stream or sys.stderr, flush=True)
+        # In one piece: workers share the stream, and a line break by itself may come behind another's line.
+        stream = self._stream or sys.stderr
+        stream.write(f"{line}\n")
+        stream.flush()
 
     def internal_error(self, error: BaseException) -> None:
         """Record a defect by its type and place; its message may hold what a peer sent."""

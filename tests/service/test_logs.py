@@ -34,6 +34,22 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+def test_a_line_is_written_in_one_piece() -> None:
+    """Several workers write to one stream, and each write is a moment in which another may come between."""
+
+    class Written(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    pieces: list[str] = []
+    log = Logger("relay", {}, stream=Written())
+    log.event("ready")
+    log.event("stopped")
+    assert [json.loads(piece)["event"] for piece in pieces] == ["ready", "stopped"]
+    assert all(piece.endswith("}\n") for piece in pieces)
+
+
 def test_one_object_a_line(log: Logger, stream: io.StringIO) -> None:
     log.event("failed", reason='quote " and\nline', count=1, share=0.5, ok=True)
     log.event("ready")

@@ -84,6 +84,8 @@ async def test_they_share_a_port_and_are_counted_together(tmp_path: Path) -> Non
         assert await all_.metric("tacita_sample_least") == min(map(int, answers))
         assert await all_.metric("tacita_sample_workers") == 3
         assert str(all_.role.process.pid) not in answers
+        # Answers may come before the supervisor has heard from all of them.
+        await all_.until_logged("ready")
         assert await all_.role.stop() == 0
         assert all_.events() == ["starting", "ready", "stopped"]
         for number in (1, 2, 3):
